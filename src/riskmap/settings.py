@@ -1,0 +1,61 @@
+"""The settings of one running riskmap, read from the environment (RISKMAP_...)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from riskmap.errors import SetupError
+
+
+class Settings(BaseSettings):
+    """All settings. Built once by `load_settings`, passed in, never built at import."""
+
+    model_config = SettingsConfigDict(env_prefix="RISKMAP_", frozen=True)
+
+    database_url: str | None = Field(
+        default=None,
+        description="An external PostgreSQL (owner's login); unset: riskmap's own private cluster.",
+    )
+    api_database_url: str | None = Field(
+        default=None,
+        description="Login of the API's role there; unset: the owner's login takes on the role.",
+    )
+    data_dir: Path = Field(default=Path(".riskmap"), description="Where data live.")
+    pg_bin: Path | None = Field(default=None, description="Folder of initdb and postgres.")
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    cors_origins: Annotated[list[str], NoDecode] = Field(
+        default=[], description="Origins that browsers may call from, separated by commas."
+    )
+    pool_size: Annotated[int, Field(ge=1, le=200)] = 8
+    statement_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises
+    ------
+    SetupError
+        A variable has a value that cannot be; the message names it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "RISKMAP_" + "_".join(str(part) for part in first["loc"][:1]).upper()
+        raise SetupError(
+            "settings.invalid", parameter=name, reason=first["msg"], value=first["input"]
+        ) from None
