@@ -1,0 +1,1 @@
+"""API keys, roles and restricted fields: what a caller may see and do."""

@@ -1,0 +1,1 @@
+"""What a layer is (spec) and which layers there are (registry)."""

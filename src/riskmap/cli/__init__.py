@@ -1,0 +1,1 @@
+"""The command line: thin files over the functions that the API calls too."""

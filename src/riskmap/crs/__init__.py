@@ -1,0 +1,1 @@
+"""Coordinate reference systems of input and output."""

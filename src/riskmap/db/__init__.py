@@ -1,0 +1,1 @@
+"""PostgreSQL: the private cluster, sessions, tables, change feed and history."""

@@ -1,0 +1,1 @@
+"""Reading features: query, the one WHERE builder, statements, streaming."""

@@ -1,0 +1,1 @@
+"""Files into layers: readers, checks, one transaction, a report."""

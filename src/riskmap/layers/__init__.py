@@ -1,0 +1,1 @@
+"""The layers of the city map: one file for each."""
