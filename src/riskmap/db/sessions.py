@@ -1,0 +1,219 @@
+"""Connections: who connects as what, and read and write sessions as different types.
+
+A function that asks for a `ReadSession` cannot write: its transaction is READ ONLY in the
+database too. Changes go through a `WriteSession`, which carries who makes them; the triggers put
+that name into audit and history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    URL,
+    Connection,
+    CursorResult,
+    Engine,
+    Executable,
+    create_engine,
+    make_url,
+    text,
+)
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncResult, create_async_engine
+
+from riskmap.errors import SetupError, UnavailableError
+from riskmap.settings import Settings
+
+API_ROLE: Final = "riskmap_api"
+
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who changes data: `cli:alice`, `key:3f9a...`; and for which request or import."""
+
+    name: str
+    request_id: str | None = None
+
+
+class ReadSession:
+    """One READ ONLY transaction with one snapshot."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def execute(self, statement: Executable, parameters: Parameters = None) -> CursorResult[Any]:
+        """Run a statement with bound values."""
+        return self._connection.execute(statement, parameters)
+
+
+class WriteSession(ReadSession):
+    """One transaction that may write, committed as a whole or not at all."""
+
+    @property
+    def connection(self) -> Connection:
+        """The connection itself, for COPY."""
+        return self._connection
+
+
+class AsyncReadSession:
+    """The asynchronous twin of `ReadSession`, for requests that stream."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def execute(
+        self, statement: Executable, parameters: Parameters = None
+    ) -> CursorResult[Any]:
+        """Run a statement with bound values."""
+        return await self._connection.execute(statement, parameters)
+
+    async def stream(self, statement: Executable, *, batch: int = 500) -> AsyncResult[Any]:
+        """Run a statement through a server cursor: memory holds one batch of rows."""
+        return await self._connection.stream(
+            statement, execution_options={"yield_per": batch, "stream_results": True}
+        )
+
+
+def _url(value: str, parameter: str) -> URL:
+    """Read a database URL and say which driver it means: psycopg 3, whatever it names."""
+    try:
+        url = make_url(value)
+    except ArgumentError:
+        raise SetupError("database.url", parameter=parameter) from None
+    if url.get_backend_name() not in ("postgresql", "postgres"):
+        raise SetupError("database.url", parameter=parameter)
+    return url.set(drivername="postgresql+psycopg")
+
+
+class Database:
+    """The engines of one running riskmap.
+
+    Parameters
+    ----------
+    owner_url
+        Login of the owner of the tables: migrations, keys, backup. Never used by a request.
+    api_url
+        Login of the API's role, which owns nothing. None: the owner's login takes on the role
+        with `SET ROLE` when it connects.
+    """
+
+    def __init__(self, owner_url: URL | str, api_url: URL | str | None, settings: Settings) -> None:
+        self.owner_url = (
+            _url(str(owner_url), "RISKMAP_DATABASE_URL")
+            if isinstance(owner_url, str)
+            else owner_url
+        )
+        # jit=off: its cost guesses are wrong for short tile and page queries
+        # (PEERS-SERVING.md section 4).
+        options = f"-c jit=off -c statement_timeout={round(settings.statement_timeout_s * 1000)}"
+        if api_url is None:
+            api_url = self.owner_url
+            options += f" -c role={API_ROLE}"
+        self.api_url = (
+            _url(api_url, "RISKMAP_API_DATABASE_URL") if isinstance(api_url, str) else api_url
+        )
+        connect: dict[str, Any] = {"options": options, "connect_timeout": 10}
+        pool: dict[str, Any] = {
+            "pool_size": settings.pool_size,
+            "max_overflow": 0,
+            "pool_timeout": 10,
+            "pool_pre_ping": True,
+        }
+        self.engine: Engine = create_engine(self.api_url, connect_args=connect, **pool)
+        self.async_engine: AsyncEngine = create_async_engine(
+            self.api_url, connect_args=connect, **pool
+        )
+        self.owner_engine: Engine = create_engine(
+            self.owner_url, connect_args={"connect_timeout": 10}, pool_size=1, pool_pre_ping=True
+        )
+
+    @contextmanager
+    def read(self) -> Iterator[ReadSession]:
+        """Open a read session of the API's role."""
+        with _connected(self.engine) as connection, connection.begin():
+            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+            yield ReadSession(connection)
+
+    @contextmanager
+    def write(self, actor: Actor, *, timeout_s: float | None = None) -> Iterator[WriteSession]:
+        """Open a write session of the API's role; it commits when the block ends well.
+
+        Parameters
+        ----------
+        timeout_s
+            Limit of one statement, 0 for none; None keeps the setting's.
+        """
+        with _connected(self.engine) as connection, connection.begin():
+            _introduce(connection, actor, timeout_s)
+            yield WriteSession(connection)
+
+    @contextmanager
+    def own(self, actor: Actor) -> Iterator[WriteSession]:
+        """Open a write session of the owner: keys, the city, roads' tables."""
+        with _connected(self.owner_engine) as connection, connection.begin():
+            _introduce(connection, actor, None)
+            yield WriteSession(connection)
+
+    @asynccontextmanager
+    async def read_async(self) -> AsyncIterator[AsyncReadSession]:
+        """Open an asynchronous read session of the API's role."""
+        try:
+            async with self.async_engine.connect() as connection, connection.begin():
+                await connection.execute(
+                    text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                )
+                yield AsyncReadSession(connection)
+        except DBAPIError as error:
+            raise unavailable(error) from error
+
+    def dispose(self) -> None:
+        """Close the synchronous pools."""
+        self.engine.dispose()
+        self.owner_engine.dispose()
+
+    async def dispose_async(self) -> None:
+        """Close every pool."""
+        await self.async_engine.dispose()
+        self.dispose()
+
+
+def unavailable(error: DBAPIError) -> Exception:
+    """Turn a lost connection or a timeout into an answer; anything else stays what it is."""
+    state = getattr(error.orig, "sqlstate", None)
+    if state == "57014":
+        return UnavailableError("database.timeout")
+    if error.connection_invalidated or state is None or state[:2] in ("08", "57", "53"):
+        if isinstance(error, OperationalError | InterfaceError):
+            return UnavailableError("database.away")
+    return error
+
+
+@contextmanager
+def _connected(engine: Engine) -> Iterator[Connection]:
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except DBAPIError as error:
+        raise unavailable(error) from error
+
+
+def _introduce(connection: Connection, actor: Actor, timeout_s: float | None) -> None:
+    """Tell the triggers who acts, for this transaction only."""
+    connection.execute(
+        text(
+            "SELECT set_config('riskmap.actor', :actor, true),"
+            " set_config('riskmap.request', :request, true)"
+        ),
+        {"actor": actor.name, "request": actor.request_id or ""},
+    )
+    if timeout_s is not None:
+        connection.execute(
+            text("SELECT set_config('statement_timeout', :ms, true)"),
+            {"ms": str(round(timeout_s * 1000))},
+        )
