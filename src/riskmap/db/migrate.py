@@ -1,0 +1,137 @@
+"""Migrations: from nothing to head, and clear words when a database does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError, ProgrammingError
+
+from riskmap.db.sessions import API_ROLE, Database
+from riskmap.errors import SetupError
+
+MIN_POSTGRES = 15
+MIN_POSTGIS = (3, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaState:
+    """Where a database stands: its revision (None: empty) and the code's head."""
+
+    current: str | None
+    head: str
+
+    @property
+    def ready(self) -> bool:
+        """Whether the service can run on it."""
+        return self.current == self.head
+
+
+def scripts_folder() -> Path:
+    """Return the folder of the migrations: inside an installed wheel, else beside `src`."""
+    package = Path(__file__).resolve().parents[1]
+    bundled = package / "_migrations"
+    return bundled if bundled.is_dir() else package.parents[1] / "migrations"
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Return Alembic's configuration for an open connection."""
+    config = Config()
+    config.set_main_option("script_location", str(scripts_folder()).replace("%", "%%"))
+    config.set_main_option("version_path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def schema_state(connection: Connection) -> SchemaState:
+    """Compare a database with the code.
+
+    Raises
+    ------
+    SetupError
+        The database was migrated by a newer riskmap than this one.
+    """
+    scripts = ScriptDirectory.from_config(alembic_config())
+    head = scripts.get_current_head()
+    if head is None:
+        raise SetupError("migrate.none", parameter=str(scripts_folder()))
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+        raise SetupError("migrate.newer", revision=current, head=head)
+    return SchemaState(current, head)
+
+
+def connect_owner(engine: Engine) -> Connection:
+    """Open the owner's connection, or say in one sentence why it cannot be opened."""
+    try:
+        return engine.connect()
+    except DBAPIError as error:
+        reason = str(error.orig).strip().splitlines()
+        raise SetupError(
+            "database.connect",
+            parameter="RISKMAP_DATABASE_URL",
+            url=engine.url.render_as_string(hide_password=True),
+            reason=reason[0] if reason else "?",
+        ) from error
+
+
+def check_server(connection: Connection) -> None:
+    """Refuse a server that is too old, or one without PostGIS that does not let us add it."""
+    version = connection.execute(text("SHOW server_version_num")).scalar_one()
+    if int(version) // 10000 < MIN_POSTGRES:
+        raise SetupError("database.old", found=int(version) // 10000, need=MIN_POSTGRES)
+    if connection.execute(
+        text("SELECT pg_encoding_to_char(encoding) FROM pg_database"
+             " WHERE datname = current_database()")
+    ).scalar_one() != "UTF8":
+        raise SetupError("database.encoding")
+    try:
+        with connection.begin_nested():
+            connection.execute(text("CREATE EXTENSION IF NOT EXISTS postgis"))
+    except DBAPIError as error:
+        raise SetupError("database.postgis") from error
+    found = connection.execute(text("SELECT postgis_lib_version()")).scalar_one()
+    if tuple(int(part) for part in found.split(".")[:2]) < MIN_POSTGIS:
+        raise SetupError("database.postgis_old", found=found, need="3.3")
+
+
+def ensure_role(connection: Connection) -> None:
+    """Make the API's role, or say what an administrator must run."""
+    try:
+        with connection.begin_nested():
+            if not connection.execute(
+                text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": API_ROLE}
+            ).first():
+                connection.execute(text(f"CREATE ROLE {API_ROLE} NOLOGIN"))
+            if not connection.execute(
+                text("SELECT pg_has_role(current_user, :role, 'MEMBER')"), {"role": API_ROLE}
+            ).scalar_one():
+                connection.execute(text(f"GRANT {API_ROLE} TO CURRENT_USER"))
+    except ProgrammingError as error:
+        user = connection.execute(text("SELECT current_user")).scalar_one()
+        raise SetupError("database.role", role=API_ROLE, user=user) from error
+
+
+def migrate(database: Database) -> SchemaState:
+    """Bring a database to the code's head, in one transaction.
+
+    Raises
+    ------
+    SetupError
+        It cannot be reached, is too old, has no PostGIS, lets us make no role, or is newer than
+        this code. Nothing was changed.
+    """
+    with connect_owner(database.owner_engine) as connection, connection.begin():
+        state = schema_state(connection)
+        if not state.ready:
+            # Two starts at once: the second waits here, then finds the work done.
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('riskmap.migrate'))"))
+            check_server(connection)
+            ensure_role(connection)
+            command.upgrade(alembic_config(connection), "head")
+        return schema_state(connection)

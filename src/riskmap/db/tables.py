@@ -1,0 +1,183 @@
+"""Tables that are no layers: the city, keys, audit, the change feed, history, roads, defaults."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from geoalchemy2 import Geometry as GeometryColumn
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Computed,
+    DateTime,
+    Double,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from riskmap.db.base import METADATA
+from riskmap.units import WEB_MERCATOR, WGS84
+
+_NOW: Final = text("now()")
+
+
+def _id() -> Column[int]:
+    return Column("id", BigInteger, Identity(always=True), primary_key=True)
+
+
+# One database holds one city: the key can only be 1.
+CITY: Final = Table(
+    "city",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False, server_default=text("1")),
+    Column("name", Text, nullable=False),
+    Column("name_en", Text),
+    Column("west", Double, nullable=False),
+    Column("south", Double, nullable=False),
+    Column("east", Double, nullable=False),
+    Column("north", Double, nullable=False),
+    Column("local_srid", Integer, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Column("synthetic", Boolean, nullable=False, server_default=text("false")),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    CheckConstraint("id = 1", name="one_city"),
+    CheckConstraint("west < east AND south < north", name="box"),
+)
+
+API_KEYS: Final = Table(
+    "api_keys",
+    METADATA,
+    _id(),
+    Column("prefix", Text, nullable=False, unique=True),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("revoked_at", DateTime(timezone=True)),
+    CheckConstraint("role IN ('reader', 'editor', 'analyst', 'admin')", name="role"),
+)
+
+AUDIT: Final = Table(
+    "audit",
+    METADATA,
+    _id(),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    Column("actor", Text, nullable=False),
+    Column("db_user", Text, nullable=False, server_default=text("session_user")),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("row_count", BigInteger),
+    Column("feed_id", BigInteger),
+    Column("request_id", Text),
+    Column("detail", JSONB),
+)
+
+FEED: Final = Table(
+    "feed",
+    METADATA,
+    _id(),
+    # Given at commit, under a lock that is held until the commit is visible: revisions become
+    # visible in their own order, and a reader who has seen N has seen everything before N.
+    Column("revision", BigInteger, unique=True),
+    Column("layer", Text, nullable=False),
+    Column("op", Text, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+    # Zoom-14 cells touched, x << 14 | y; null when they are too many: then the box counts, and
+    # without a box the whole layer.
+    Column("cells", ARRAY(Integer)),
+    Column("xmin", Double),
+    Column("ymin", Double),
+    Column("xmax", Double),
+    Column("ymax", Double),
+    Column("at", DateTime(timezone=True)),
+    Index("ix_feed_layer_revision", "layer", text("revision DESC")),
+)
+
+# Superseded versions only: an insert costs no history row.
+HISTORY: Final = Table(
+    "history",
+    METADATA,
+    _id(),
+    Column("layer", Text, nullable=False),
+    Column("feature_id", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("op", Text, nullable=False),
+    Column("row", JSONB, nullable=False),
+    Column("geom", GeometryColumn("GEOMETRY", WGS84, spatial_index=False)),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Column("actor", Text, nullable=False),
+    Column("request_id", Text),
+    Index("ix_history_layer_feature_id_version", "layer", "feature_id", "version"),
+)
+
+ROAD_EDGES: Final = Table(
+    "road_edges",
+    METADATA,
+    _id(),
+    Column("geom", GeometryColumn("LINESTRING", WGS84, spatial_index=False), nullable=False),
+    Column(
+        "geom_3857",
+        GeometryColumn("LINESTRING", WEB_MERCATOR, spatial_index=False),
+        Computed(f"ST_Transform(geom, {WEB_MERCATOR})", persisted=True),
+    ),
+    Column("length_m", Double, Computed("ST_Length(geom::geography)", persisted=True)),
+    Column("from_node", BigInteger, nullable=False),
+    Column("to_node", BigInteger, nullable=False),
+    Column("source_id", Text),
+    Column("road_class", Text, nullable=False),
+    Column("name", Text),
+    Column("oneway", Text, nullable=False, server_default=text("'both'")),
+    Column("maxspeed_kmh", Double),
+    Column("bridge", Boolean, nullable=False, server_default=text("false")),
+    Column("tunnel", Boolean, nullable=False, server_default=text("false")),
+    Column("level", Integer, nullable=False, server_default=text("0")),
+    Column("motor", Boolean, nullable=False, server_default=text("true")),
+    Column("restricted", Boolean, nullable=False, server_default=text("false")),
+    Column("foot", Boolean, nullable=False, server_default=text("true")),
+    CheckConstraint("oneway IN ('both', 'forward', 'backward')", name="oneway"),
+    CheckConstraint("maxspeed_kmh > 0", name="maxspeed"),
+    Index("ix_road_edges_geom", "geom", postgresql_using="gist"),
+    Index("ix_road_edges_geom_3857", "geom_3857", postgresql_using="gist"),
+)
+
+# Which road classes a profile may use, and how fast. No row: the class is closed to the profile.
+ROAD_SPEEDS: Final = Table(
+    "road_speeds",
+    METADATA,
+    Column("profile", Text, primary_key=True),
+    Column("road_class", Text, primary_key=True),
+    Column("speed_kmh", Double, nullable=False),
+    # A tagged limit times this is the speed where a limit is known; null: limits are ignored.
+    Column("maxspeed_factor", Double),
+    # Speed against a one-way street as a share of the speed along it; null: not allowed.
+    Column("against_oneway_factor", Double),
+    Column("source", Text, nullable=False),
+    CheckConstraint("speed_kmh > 0 AND speed_kmh <= 200", name="speed"),
+    CheckConstraint("maxspeed_factor > 0", name="maxspeed_factor"),
+    CheckConstraint("against_oneway_factor > 0", name="against_oneway_factor"),
+)
+
+# Phases of a response by kind of team; 'default' serves a bare point and every other kind.
+RESPONSE_PHASES: Final = Table(
+    "response_phases",
+    METADATA,
+    Column("kind", Text, primary_key=True),
+    Column("profile", Text, nullable=False),
+    Column("call_handling_s", Double, nullable=False),
+    Column("turnout_s", Double, nullable=False),
+    Column("setup_s", Double, nullable=False),
+    Column("source", Text, nullable=False),
+    CheckConstraint(
+        "call_handling_s >= 0 AND turnout_s >= 0 AND setup_s >= 0", name="not_negative"
+    ),
+)
