@@ -61,7 +61,9 @@ def schema_state(connection: Connection) -> SchemaState:
     if head is None:
         raise SetupError("migrate.none", parameter=str(scripts_folder()))
     current = MigrationContext.configure(connection).get_current_revision()
-    if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+    if current is not None and current not in {
+        script.revision for script in scripts.walk_revisions()
+    }:
         raise SetupError("migrate.newer", revision=current, head=head)
     return SchemaState(current, head)
 
@@ -85,10 +87,15 @@ def check_server(connection: Connection) -> None:
     version = connection.execute(text("SHOW server_version_num")).scalar_one()
     if int(version) // 10000 < MIN_POSTGRES:
         raise SetupError("database.old", found=int(version) // 10000, need=MIN_POSTGRES)
-    if connection.execute(
-        text("SELECT pg_encoding_to_char(encoding) FROM pg_database"
-             " WHERE datname = current_database()")
-    ).scalar_one() != "UTF8":
+    if (
+        connection.execute(
+            text(
+                "SELECT pg_encoding_to_char(encoding) FROM pg_database"
+                " WHERE datname = current_database()"
+            )
+        ).scalar_one()
+        != "UTF8"
+    ):
         raise SetupError("database.encoding")
     try:
         with connection.begin_nested():

@@ -111,7 +111,7 @@ class Database:
         )
         # jit=off: its cost guesses are wrong for short tile and page queries
         # (PEERS-SERVING.md section 4).
-        options = f"-c jit=off -c statement_timeout={round(settings.statement_timeout_s * 1000)}"
+        options = f"-c jit=off -c timezone=UTC -c statement_timeout={round(settings.statement_timeout_s * 1000)}"
         if api_url is None:
             api_url = self.owner_url
             options += f" -c role={API_ROLE}"
@@ -188,9 +188,9 @@ def unavailable(error: DBAPIError) -> Exception:
     state = getattr(error.orig, "sqlstate", None)
     if state == "57014":
         return UnavailableError("database.timeout")
-    if error.connection_invalidated or state is None or state[:2] in ("08", "57", "53"):
-        if isinstance(error, OperationalError | InterfaceError):
-            return UnavailableError("database.away")
+    lost = error.connection_invalidated or state is None or state[:2] in ("08", "57", "53")
+    if lost and isinstance(error, OperationalError | InterfaceError):
+        return UnavailableError("database.away")
     return error
 
 

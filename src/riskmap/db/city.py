@@ -1,0 +1,125 @@
+"""The one city of a database: name, box, local projected CRS, time zone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo, available_timezones
+
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+from sqlalchemy import insert, select, update
+
+from riskmap.db.sessions import ReadSession, WriteSession
+from riskmap.db.tables import CITY
+from riskmap.errors import ConflictError, InputError, UnavailableError
+from riskmap.units import Bbox
+
+
+@dataclass(frozen=True, slots=True)
+class City:
+    """A city. `local_srid` is the EPSG code of a projected CRS in metres for its ground."""
+
+    name: str
+    name_en: str | None
+    bbox: Bbox
+    local_srid: int
+    time_zone: str
+    synthetic: bool = False
+
+    @property
+    def tz(self) -> ZoneInfo:
+        """The city's time zone."""
+        return ZoneInfo(self.time_zone)
+
+
+def utm_srid(bbox: Bbox) -> int:
+    """Return the UTM zone of a box's middle: what the error suggests, never what is assumed."""
+    zone = int(((bbox.west + bbox.east) / 2 + 180) // 6) + 1
+    return (32600 if bbox.south + bbox.north >= 0 else 32700) + zone
+
+
+def check_city(city: City) -> None:
+    """Refuse a box, CRS or time zone that cannot be.
+
+    Raises
+    ------
+    InputError
+        Names the parameter: `bbox`, `crs` or `timezone`.
+    """
+    box = city.bbox
+    if not box.is_finite() or not (
+        -180 <= box.west < box.east <= 180 and -85 <= box.south < box.north <= 85
+    ):
+        raise InputError("city.bbox", parameter="bbox")
+    hint = utm_srid(box)
+    try:
+        crs = CRS.from_epsg(city.local_srid)
+    except CRSError:
+        raise InputError("city.crs", parameter="crs", value=city.local_srid, hint=hint) from None
+    if not crs.is_projected or {axis.unit_name for axis in crs.axis_info} != {"metre"}:
+        raise InputError("city.crs", parameter="crs", value=city.local_srid, hint=hint)
+    area = crs.area_of_use
+    if area is not None and (
+        box.west < area.west - 1
+        or box.east > area.east + 1
+        or box.south < area.south - 1
+        or box.north > area.north + 1
+    ):
+        raise InputError("city.crs_elsewhere", parameter="crs", value=city.local_srid, hint=hint)
+    if city.time_zone not in available_timezones():
+        raise InputError("city.time_zone", parameter="timezone", value=city.time_zone)
+
+
+def find_city(session: ReadSession) -> City | None:
+    """Return the database's city, or None before `riskmap city init`."""
+    row = session.execute(select(CITY)).mappings().first()
+    if row is None:
+        return None
+    return City(
+        name=row["name"],
+        name_en=row["name_en"],
+        bbox=Bbox(row["west"], row["south"], row["east"], row["north"]),
+        local_srid=row["local_srid"],
+        time_zone=row["time_zone"],
+        synthetic=row["synthetic"],
+    )
+
+
+def read_city(session: ReadSession) -> City:
+    """Return the database's city.
+
+    Raises
+    ------
+    UnavailableError
+        There is none yet; the message says which command makes one.
+    """
+    city = find_city(session)
+    if city is None:
+        raise UnavailableError("city.none")
+    return city
+
+
+def write_city(session: WriteSession, city: City, *, replace: bool = False) -> None:
+    """Store the city; one database holds one.
+
+    Raises
+    ------
+    ConflictError
+        There is a city already and `replace` was not asked for.
+    """
+    check_city(city)
+    present = find_city(session)
+    values = {
+        "name": city.name,
+        "name_en": city.name_en,
+        **city.bbox._asdict(),
+        "local_srid": city.local_srid,
+        "time_zone": city.time_zone,
+        "synthetic": city.synthetic,
+    }
+    if present is None:
+        session.execute(insert(CITY).values(values))
+    elif replace:
+        session.execute(update(CITY).values(values))
+    else:
+        raise ConflictError("city.exists", parameter="name", name=present.name)

@@ -1,0 +1,93 @@
+"""Reading features: one row, or a page streamed as it comes out of the database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from riskmap.catalog.spec import Layer
+from riskmap.db.sessions import AsyncReadSession, Database
+from riskmap.errors import NotFoundError
+from riskmap.features import statements
+from riskmap.features.query import COUNT_CAP, FeatureQuery
+
+# Rows are sent in pieces of about this size: one write for each row costs more than the row.
+_PIECE_BYTES = 64 * 1024
+
+
+async def count(session: AsyncReadSession, query: FeatureQuery) -> int | None:
+    """Return how many features match, or None above `COUNT_CAP`."""
+    found = int((await session.execute(statements.count(query, COUNT_CAP))).scalar_one())
+    return found if found <= COUNT_CAP else None
+
+
+async def extent(session: AsyncReadSession, layer: Layer) -> list[float] | None:
+    """Return the box of a layer, or None when it is empty."""
+    row = (await session.execute(statements.extent(layer))).one()
+    return None if row[0] is None else [float(value) for value in row]
+
+
+async def revisions(session: AsyncReadSession) -> dict[str, tuple[int, datetime]]:
+    """Return the last revision of each layer that has one, and when it was committed."""
+    return {
+        row.layer: (row.revision, row.at) for row in await session.execute(statements.revisions())
+    }
+
+
+async def feature(session: AsyncReadSession, query: FeatureQuery) -> bytes:
+    """Return one feature as GeoJSON text.
+
+    Raises
+    ------
+    NotFoundError
+        The layer has no feature with this id.
+    """
+    row = (await session.execute(statements.page(query))).first()
+    if row is None:
+        raise NotFoundError(
+            "feature.unknown", parameter="feature_id", value=query.feature_id, layer=query.layer.id
+        )
+    return str(row.feature).encode()
+
+
+async def page(
+    database: Database,
+    query: FeatureQuery,
+    links: Callable[[int | None], list[dict[str, Any]]],
+) -> AsyncIterator[bytes]:
+    """Yield a FeatureCollection in pieces; memory holds one batch of rows.
+
+    Parameters
+    ----------
+    links
+        Given the id after which the next page starts (None: there is none), returns the links.
+    """
+    async with database.read_async() as session:
+        matched = await count(session, query)
+        head: dict[str, Any] = {"type": "FeatureCollection", "timeStamp": _now()}
+        if matched is not None:
+            head["numberMatched"] = matched
+        buffer = bytearray(orjson.dumps(head)[:-1] + b',"features":[')
+        returned, last, more = 0, None, False
+        rows = await session.stream(statements.page(query))
+        async for row in rows:
+            if returned == query.limit:
+                more = True
+                break
+            if returned:
+                buffer += b","
+            buffer += row.feature.encode()
+            returned, last = returned + 1, row.id
+            if len(buffer) >= _PIECE_BYTES:
+                yield bytes(buffer)
+                buffer.clear()
+        tail = {"numberReturned": returned, "links": links(last if more else None)}
+        buffer += b"]," + orjson.dumps(tail)[1:]
+        yield bytes(buffer)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
