@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -48,6 +49,15 @@ def alembic_config(connection: Connection | None = None) -> Config:
     return config
 
 
+@cache
+def code_head() -> str:
+    """Return the revision that this code's tables stand at."""
+    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    if head is None:
+        raise SetupError("migrate.none", parameter=str(scripts_folder()))
+    return head
+
+
 def schema_state(connection: Connection) -> SchemaState:
     """Compare a database with the code.
 
@@ -56,10 +66,7 @@ def schema_state(connection: Connection) -> SchemaState:
     SetupError
         The database was migrated by a newer riskmap than this one.
     """
-    scripts = ScriptDirectory.from_config(alembic_config())
-    head = scripts.get_current_head()
-    if head is None:
-        raise SetupError("migrate.none", parameter=str(scripts_folder()))
+    head = code_head()
     current = MigrationContext.configure(connection).get_current_revision()
     if current is not None and current not in {
         script.revision for script in scripts.walk_revisions()

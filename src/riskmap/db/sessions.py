@@ -111,7 +111,8 @@ class Database:
         )
         # jit=off: its cost guesses are wrong for short tile and page queries
         # (PEERS-SERVING.md section 4).
-        options = f"-c jit=off -c timezone=UTC -c statement_timeout={round(settings.statement_timeout_s * 1000)}"
+        timeout_ms = round(settings.statement_timeout_s * 1000)
+        options = f"-c jit=off -c timezone=UTC -c statement_timeout={timeout_ms}"
         if api_url is None:
             api_url = self.owner_url
             options += f" -c role={API_ROLE}"

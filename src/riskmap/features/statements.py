@@ -17,12 +17,12 @@ DECIMALS = 7
 
 def _child(layer: Layer, child: Child, *, restricted: bool) -> ColumnElement[Any]:
     """Return a child's rows, without the restricted keys for a caller who may not read them."""
-    column = table_for(layer).c[child.name]
+    column: ColumnElement[Any] = table_for(layer).c[child.name]
     hidden = [field.name for field in child.fields if field.restricted]
     if restricted or not hidden:
         return column
     element = func.jsonb_array_elements(column).table_valued("value").render_derived()
-    rows = element.c.value
+    rows: ColumnElement[Any] = element.c.value
     for name in hidden:
         rows = rows.op("-")(literal(name, String))
     return select(func.jsonb_agg(rows)).select_from(element).scalar_subquery()
@@ -35,7 +35,7 @@ def feature_text(query: FeatureQuery) -> ColumnElement[str]:
     arguments (PEERS-SERVING.md section 4). The numbers in the row come from `row_to_json`.
     """
     table = table_for(query.layer)
-    columns = [table.c[field.name] for field in query.fields]
+    columns: list[ColumnElement[Any]] = [table.c[field.name] for field in query.fields]
     columns += [
         _child(query.layer, child, restricted=query.restricted).label(child.name)
         for child in query.layer.children

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Table, any_, func, or_
+from sqlalchemy import ColumnElement, Table, any_, func, literal, or_
 
 from riskmap.catalog.spec import Kind, Layer
 from riskmap.db.base import METADATA
@@ -27,7 +27,7 @@ def _equals(table: Table, condition: Equals) -> ColumnElement[bool]:
     if None in condition.values:
         parts.append(column.is_(None))
     if known and condition.field.kind is Kind.TEXTS:
-        parts.extend(value == any_(column) for value in known)
+        parts.extend(literal(value) == any_(column) for value in known)
     elif known:
         parts.append(column.in_(known))
     return or_(*parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Select, case, func, literal, literal_column, select
 from sqlalchemy import cast as sql_cast
@@ -24,10 +24,10 @@ _WORLD: Final = func.ST_MakeEnvelope(
 
 def pixel_m(zoom: int) -> float:
     """Return the width of a screen pixel in Web Mercator metres: the tolerance of drawing."""
-    return WORLD_M / TILE_PX / 2**zoom
+    return WORLD_M / TILE_PX / (1 << zoom)
 
 
-def tile(query: FeatureQuery, z: int, x: int, y: int) -> Select[Any]:
+def tile(query: FeatureQuery, z: int, x: int, y: int) -> Select[bytes, int]:
     """Return (mvt, kept) of one tile of a layer.
 
     The box that selects is as wide as the one that clips, so that a symbol at the edge is in both
@@ -47,9 +47,7 @@ def tile(query: FeatureQuery, z: int, x: int, y: int) -> Select[Any]:
         & (func.ST_YMax(geom) - func.ST_YMin(geom) < px)
     )
     drawn = case((tiny, func.ST_PointOnSurface(geom)), else_=func.ST_Simplify(geom, px, True))
-    order = [table.c.id]
-    if layer.assessed:
-        order.insert(0, table.c.risk_level.asc().nulls_last())
+    danger = [table.c.risk_level.asc().nulls_last()] if layer.assessed else []
     rows = (
         select(
             table.c.id,
@@ -57,7 +55,7 @@ def tile(query: FeatureQuery, z: int, x: int, y: int) -> Select[Any]:
             func.ST_AsMVTGeom(drawn, box, EXTENT, layer.tile.buffer, True).label("geom"),
         )
         .where(geom.op("&&")(margin), *conditions(query))
-        .order_by(*order)
+        .order_by(*danger, table.c.id)
         .limit(layer.tile.max_features)
         .subquery("tile")
     )
@@ -73,7 +71,7 @@ def tile(query: FeatureQuery, z: int, x: int, y: int) -> Select[Any]:
     )
 
 
-def crowd(query: FeatureQuery, z: int, x: int, y: int) -> Select[Any]:
+def crowd(query: FeatureQuery, z: int, x: int, y: int) -> Select[int]:
     """Return how many features a full tile would hold: asked only when its limit was reached."""
     table = table_for(query.layer)
     margin = func.ST_TileEnvelope(z, x, y, _WORLD, query.layer.tile.buffer / EXTENT)

@@ -1,0 +1,105 @@
+"""Where features meet the road network: found once for a layer and a network, used by every query.
+
+"Reached within t" is decided by network time at these positions, never by a drawn polygon.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from riskmap.analysis.search import TravelTimes
+from riskmap.analysis.store import LayerRows
+from riskmap.roads.graphs import Network
+from riskmap.roads.snap import Positions
+from riskmap.units import MS_PER_S, UNREACHED
+
+# The last metres from the road are walked; as fast as the drawing spreads (WALK_MPS there).
+OFF_ROAD_MPS: Final = 1.4
+# Farther from a road than this, a feature is in reach of nobody by road.
+MAX_SNAP_M: Final = 500.0
+
+
+@dataclass(frozen=True, eq=False)
+class Anchors:
+    """Positions of n features on a network, p >= n of them.
+
+    Attributes
+    ----------
+    rows
+        The features.
+    network
+        The network that the positions belong to.
+    positions
+        p positions; a place without a road near has edge -1.
+    access_ms : int64[p]
+        From the position to the feature on foot, milliseconds.
+    first : int64[n]
+        Row of each feature's first position; its positions follow one another.
+    """
+
+    rows: LayerRows
+    network: Network
+    positions: Positions
+    access_ms: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64]
+
+    def arrival_ms(self, times: TravelTimes) -> npt.NDArray[np.int64]:
+        """Return when each feature is reached, int64[n] milliseconds, `UNREACHED` for never.
+
+        A feature is reached when the first of its positions is. The walk from the road counts;
+        the search's limit is not applied again.
+        """
+        if not len(self.rows):
+            return np.zeros(0, dtype=np.int64)
+        at = times.at(self.positions).astype(np.int64)
+        at = np.where(at == UNREACHED, UNREACHED, at + self.access_ms)
+        return np.minimum.reduceat(np.minimum(at, UNREACHED), self.first)
+
+    @property
+    def far(self) -> npt.NDArray[np.bool_]:
+        """Whether each feature is farther than `MAX_SNAP_M` from every road, bool[n]."""
+        if not len(self.rows):
+            return np.zeros(0, dtype=bool)
+        return ~np.logical_or.reduceat(self.positions.found, self.first)
+
+
+def _places(shape: shapely.Geometry, step_m: float) -> npt.NDArray[np.float64]:
+    """Return points that stand for a shape: itself, or its outline and lines every `step_m`.
+
+    A polygon also gives a point inside, for the road that ends within it. An outline sampled
+    every 50 m lies within 25 m of any road that crosses it.
+    """
+    if shape.geom_type == "Point":
+        return shapely.get_coordinates(shape)
+    points = shapely.get_coordinates(shapely.segmentize(shape, step_m))
+    if shapely.get_dimensions(shape) == 2:
+        inside = shapely.get_coordinates(shapely.point_on_surface(shape))
+        points = np.vstack([points, inside])
+    return points
+
+
+def anchor(rows: LayerRows, network: Network, *, step_m: float = 50.0) -> Anchors:
+    """Find where the features of a layer meet the network.
+
+    Points snap to the nearest road. Lines and polygons are reached where they are first touched:
+    every `step_m` of their outline is a candidate, and the earliest counts.
+    """
+    local = shapely.transform(rows.shapes, network.to_local)
+    parts = [_places(shape, step_m) for shape in local]
+    counts = np.array([len(part) for part in parts], dtype=np.int64)
+    first = np.concatenate([[0], np.cumsum(counts)])[:-1].astype(np.int64)
+    places = np.vstack(parts) if parts else np.zeros((0, 2))
+    positions = network.snapper.snap(places, MAX_SNAP_M)
+    metres = np.nan_to_num(positions.distance_m, nan=0.0)
+    access_ms = np.ceil(metres / OFF_ROAD_MPS * MS_PER_S).astype(np.int64)
+    # Points of an area are not walked to from outside: touching the area is reaching it, and a
+    # sample lies up to half a step from where the road really crosses the outline.
+    area = np.array([shapely.get_dimensions(shape) > 0 for shape in local], dtype=bool)
+    near = np.repeat(area, counts) & (metres <= step_m / 2)
+    access_ms[near] = 0
+    return Anchors(rows, network, positions, access_ms, first)

@@ -1,0 +1,105 @@
+"""What the analyses read from the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from sqlalchemy import Row, select
+
+from riskmap.catalog.spec import Layer
+from riskmap.db.sessions import ReadSession
+from riskmap.db.tables import RESPONSE_PHASES
+from riskmap.errors import InputError
+from riskmap.features import statements
+from riskmap.features.query import FeatureQuery
+
+DEFAULT_KIND = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """The parts of a response that are no travel, seconds, and where the figures come from."""
+
+    kind: str
+    profile: str
+    call_handling_s: float
+    turnout_s: float
+    setup_s: float
+    source: str
+
+    @property
+    def before_travel_s(self) -> float:
+        """Seconds from the alarm to the wheels rolling."""
+        return self.call_handling_s + self.turnout_s
+
+
+@dataclass(frozen=True, eq=False)
+class LayerRows:
+    """The features of a layer at one revision, as arrays of n rows.
+
+    Attributes
+    ----------
+    ids : int64[n]
+    shapes : object[n]
+        Shapely geometries in degrees.
+    fields
+        Values by field name, n each; only public fields are ever in here.
+    """
+
+    layer: Layer
+    revision: int
+    ids: npt.NDArray[np.int64]
+    shapes: npt.NDArray[Any]
+    fields: dict[str, list[Any]]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def layer_revisions(session: ReadSession) -> dict[str, int]:
+    """Return the last revision of each layer that has one."""
+    return {row.layer: row.revision for row in session.execute(statements.revisions())}
+
+
+def read_layer(
+    session: ReadSession, layer: Layer, revision: int, names: Sequence[str]
+) -> LayerRows:
+    """Read the features of a layer that are in force: shape, id and some public fields."""
+    rows = session.execute(statements.geometries(FeatureQuery(layer=layer), tuple(names))).all()
+    return LayerRows(
+        layer=layer,
+        revision=revision,
+        ids=np.array([row.id for row in rows], dtype=np.int64),
+        shapes=shapely.from_wkb([row.wkb for row in rows]),
+        fields={name: [getattr(row, name) for row in rows] for name in names},
+    )
+
+
+def _phases(row: Row[Any]) -> Phases:
+    return Phases(
+        row.kind, row.profile, row.call_handling_s, row.turnout_s, row.setup_s, row.source
+    )
+
+
+def read_phases(session: ReadSession) -> dict[str, Phases]:
+    """Return the phases of every kind that has some; `default` serves the others."""
+    return {row.kind: _phases(row) for row in session.execute(select(RESPONSE_PHASES))}
+
+
+def phases_of(known: dict[str, Phases], kind: str | None) -> Phases:
+    """Return the phases of a kind of team, or the default ones for a kind without its own.
+
+    Raises
+    ------
+    InputError
+        The table lacks even the default row.
+    """
+    found = known.get(kind or DEFAULT_KIND) or known.get(DEFAULT_KIND)
+    if found is None:
+        raise InputError("response.no_phases", parameter="kind")
+    return found

@@ -1,0 +1,83 @@
+"""Response circles, and who reaches a place.
+
+These are plain functions: FastAPI runs them in threads, the kernels let go of the GIL.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from riskmap.access.keys import Caller
+from riskmap.analysis.reach import ReachQuery
+from riskmap.analysis.response import ResponseQuery
+from riskmap.analysis.service import Stopwatch
+from riskmap.api.deps import Ctx, caller, number, parameters
+from riskmap.errors import InputError
+from riskmap.units import LonLat
+
+router = APIRouter(prefix="/analysis", tags=["analysis"])
+
+
+class CircleBody(BaseModel):
+    """What a circle is asked with; phases that are left out are those of the kind of team."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    points: list[tuple[float, float]] = Field(description="[[lon, lat], …] WGS 84")
+    minutes: list[float] = Field(default=[5, 10, 15], description="minutes after the alarm")
+    kind: str | None = Field(default=None, description="kind of team")
+    profile: str | None = Field(default=None, description="emergency, ordinary, walk")
+    call_handling_s: float | None = None
+    turnout_s: float | None = None
+    setup_s: float | None = None
+
+
+def _answer(body: object, media: str, watch: Stopwatch) -> Response:
+    headers = {"Server-Timing": watch.header(), "Cache-Control": "no-store"}
+    return Response(orjson.dumps(body), media_type=media, headers=headers)
+
+
+@router.post("/response-circles", summary="响应圈 Response circles", response_model=None)
+def response_circles(
+    body: CircleBody, request: Request, ctx: Ctx, who: Annotated[Caller, Depends(caller)]
+) -> Response:
+    """Draw what is reached within so many minutes, and count who and what is inside."""
+    del who  # a wrong key is refused; the answer holds public fields only
+    parameters(request, set())
+    query = ResponseQuery(
+        starts=tuple(LonLat(*point) for point in body.points),
+        minutes=tuple(body.minutes),
+        kind=body.kind,
+        profile=body.profile,
+        call_handling_s=body.call_handling_s,
+        turnout_s=body.turnout_s,
+        setup_s=body.setup_s,
+    )
+    watch = Stopwatch()
+    return _answer(ctx.analysis.circle(query, watch), "application/geo+json", watch)
+
+
+@router.get("/reach", summary="谁能到达 Who reaches this", response_model=None)
+def reach(
+    request: Request,
+    ctx: Ctx,
+    who: Annotated[Caller, Depends(caller)],
+    lon: str | None = None,
+    lat: str | None = None,
+    minutes: str | None = None,
+) -> Response:
+    """List the teams that reach a place within so many minutes of the alarm."""
+    del who, lon, lat, minutes  # declared for OpenAPI, read below
+    found = parameters(request, {"lon", "lat", "minutes"})
+    for name in ("lon", "lat"):
+        if name not in found:
+            raise InputError("parameter.missing", parameter=name)
+    place = LonLat(number(found["lon"], "lon"), number(found["lat"], "lat"))
+    query = ReachQuery(place, number(found.get("minutes", "15"), "minutes"))
+    watch = Stopwatch()
+    return _answer(ctx.analysis.reach(query, watch), "application/json", watch)

@@ -1,0 +1,226 @@
+"""Landing page, collections and features (OGC API - Features, first cut)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from html import escape
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+
+from riskmap.api.deps import Ctx, Language, Who, encode_cursor, feature_query, integer, parameters
+from riskmap.catalog.spec import Layer
+from riskmap.db.tables import CITY
+from riskmap.features import read
+from riskmap.features.query import FeatureQuery
+from riskmap.i18n import Lang, say
+
+router = APIRouter(tags=["features"])
+
+GEOJSON = "application/geo+json"
+CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+
+
+def _link(href: str, rel: str, media: str, title: str | None = None) -> dict[str, str]:
+    link = {"href": href, "rel": rel, "type": media}
+    return link if title is None else {**link, "title": title}
+
+
+def _base(request: Request) -> str:
+    return str(request.base_url).rstrip("/")
+
+
+def _headers(who: Who, **more: str) -> dict[str, str]:
+    """Say who may cache an answer: what a key unlocked belongs to its holder alone."""
+    kept = "public, no-cache" if who.role is None else "private, no-store"
+    return {"Cache-Control": kept, "Vary": "Authorization, X-API-Key, Accept-Language", **more}
+
+
+def _collection(
+    request: Request, layer: Layer, lang: Lang, facts: dict[str, Any]
+) -> dict[str, Any]:
+    here = f"{_base(request)}/collections/{layer.id}"
+    return {
+        "id": layer.id,
+        "title": layer.title.in_(lang),
+        "description": layer.description.in_(lang),
+        "titles": {"zh": layer.title.zh, "en": layer.title.en},
+        "role": layer.role,
+        "itemType": "feature",
+        "crs": [CRS84],
+        "storageCrs": CRS84,
+        "links": [
+            _link(here, "self", "application/json"),
+            _link(f"{here}/items", "items", GEOJSON, layer.title.in_(lang)),
+            _link(
+                f"{_base(request)}/tiles/{layer.id}/{{z}}/{{x}}/{{y}}.mvt",
+                "tiles",
+                "application/vnd.mapbox-vector-tile",
+            ),
+        ],
+        **facts,
+    }
+
+
+def _fields(layer: Layer, who: Who, lang: Lang) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": field.name,
+            "label": field.label.in_(lang),
+            "type": field.kind,
+            "unit": field.unit,
+            "source": field.source,
+            "values": [
+                {"code": value.code, "label": value.zh if lang == "zh" else value.en}
+                for value in field.values
+            ]
+            or None,
+        }
+        for field in layer.visible(restricted=who.reads_restricted)
+    ]
+
+
+@router.get("/", summary="服务入口 Landing page", response_model=None)
+async def landing(request: Request, ctx: Ctx, lang: Language) -> Response:
+    """Say what this is, and what to do when it is empty."""
+    parameters(request, {"f"})
+    base = _base(request)
+    async with ctx.database.read_async() as session:
+        city = (await session.execute(CITY.select())).mappings().first()
+        filled = set(await read.revisions(session)) & set(ctx.catalog)
+    hint = None
+    if city is None:
+        hint = say("landing.no_city", lang)
+    elif not filled:
+        hint = say("landing.empty", lang, name=city["name"])
+    links = [
+        _link(f"{base}/", "self", "application/json"),
+        _link(
+            f"{base}/openapi.json", "service-desc", "application/vnd.oai.openapi+json;version=3.1"
+        ),
+        _link(f"{base}/collections", "data", "application/json"),
+    ]
+    title = say("landing.title", lang)
+    if "text/html" in request.headers.get("accept", "") and request.query_params.get("f") != "json":
+        rows = "".join(
+            f'<li><a href="{base}/collections/{layer.id}/items?limit=10">'
+            f"{escape(layer.title.zh)} {escape(layer.title.en)}</a></li>"
+            for layer in ctx.catalog.values()
+        )
+        note = f"<p><strong>{escape(hint)}</strong></p>" if hint else ""
+        name = escape(city["name"]) if city else ""
+        page = (
+            f'<!doctype html><html lang="{lang}"><meta charset="utf-8"><title>{escape(title)}</title>'
+            f"<main><h1>{escape(title)} {name}</h1>{note}<ul>{rows}</ul>"
+            f'<p><a href="{base}/openapi.json">OpenAPI</a></p></main></html>'
+        )
+        return HTMLResponse(page, headers={"Vary": "Accept, Accept-Language"})
+    body = {
+        "title": title,
+        "description": hint or (city["name"] if city else ""),
+        "city": None
+        if city is None
+        else {
+            "name": city["name"],
+            "name_en": city["name_en"],
+            "bbox": [city["west"], city["south"], city["east"], city["north"]],
+            "synthetic": city["synthetic"],
+        },
+        "links": links,
+    }
+    return JSONResponse(body, headers={"Vary": "Accept, Accept-Language"})
+
+
+@router.get("/collections", summary="全部图层 All layers", response_model=None)
+async def collections(request: Request, ctx: Ctx, lang: Language) -> Response:
+    """List the layers."""
+    parameters(request, set())
+    async with ctx.database.read_async() as session:
+        fresh = await read.revisions(session)
+    return JSONResponse(
+        {
+            "links": [_link(f"{_base(request)}/collections", "self", "application/json")],
+            "collections": [
+                _collection(request, layer, lang, _freshness(layer, fresh))
+                for layer in ctx.catalog.values()
+            ],
+        },
+        headers={"Vary": "Accept-Language"},
+    )
+
+
+def _freshness(layer: Layer, fresh: dict[str, Any]) -> dict[str, Any]:
+    revision, at = fresh.get(layer.id, (None, None))
+    return {"revision": revision, "updated_at": None if at is None else at.isoformat()}
+
+
+@router.get("/collections/{layer_id}", summary="一个图层 One layer", response_model=None)
+async def collection(
+    layer_id: str, request: Request, ctx: Ctx, who: Who, lang: Language
+) -> Response:
+    """Describe a layer: extent, freshness, fields that the caller may see."""
+    layer = ctx.catalog.find(layer_id)
+    parameters(request, set())
+    async with ctx.database.read_async() as session:
+        fresh = await read.revisions(session)
+        extent = await read.extent(session, layer)
+    facts = {**_freshness(layer, fresh), "fields": _fields(layer, who, lang)}
+    if extent is not None:
+        facts["extent"] = {"spatial": {"bbox": [extent], "crs": CRS84}}
+    return JSONResponse(_collection(request, layer, lang, facts), headers=_headers(who))
+
+
+@router.get("/collections/{layer_id}/items", summary="要素 Features", response_model=None)
+async def items(
+    layer_id: str,
+    request: Request,
+    ctx: Ctx,
+    who: Who,
+    bbox: str | None = None,
+    limit: str | None = None,
+    offset: str | None = None,
+    cursor: str | None = None,
+) -> Response:
+    """Stream a page of features. Any visible field is a parameter: `risk_level=1,2` or `null`."""
+    del bbox, limit, offset, cursor  # declared for OpenAPI; `feature_query` reads them
+    layer = ctx.catalog.find(layer_id)
+    query = feature_query(request, layer, who, "limit", "offset", "cursor")
+
+    def links(after: int | None) -> list[dict[str, str]]:
+        found = [
+            _link(str(request.url), "self", GEOJSON),
+            _link(f"{_base(request)}/collections/{layer.id}", "collection", "application/json"),
+        ]
+        if after is not None:
+            url = request.url.remove_query_params(["offset", "cursor"])
+            following = url.include_query_params(cursor=encode_cursor(after))
+            found.append(_link(str(following), "next", GEOJSON))
+        return found
+
+    pieces = read.page(ctx.database, query, links)
+    # The first piece is awaited here: what fails before it still gets its proper status.
+    first = await anext(pieces)
+    return StreamingResponse(
+        _resumed(first, pieces),
+        media_type=GEOJSON,
+        headers=_headers(who, **{"Content-Crs": f"<{CRS84}>"}),
+    )
+
+
+async def _resumed(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece
+
+
+@router.get("/collections/{layer_id}/items/{feature_id}", summary="一个要素 One feature")
+async def item(layer_id: str, feature_id: str, request: Request, ctx: Ctx, who: Who) -> Response:
+    """Return one feature by its id."""
+    layer = ctx.catalog.find(layer_id)
+    parameters(request, set())
+    number = integer(feature_id, "feature_id", least=0, most=2**63 - 1)
+    query = FeatureQuery(layer=layer, restricted=who.reads_restricted, feature_id=number, limit=1)
+    async with ctx.database.read_async() as session:
+        text = await read.feature(session, query)
+    return Response(text, media_type=GEOJSON, headers=_headers(who))

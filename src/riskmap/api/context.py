@@ -1,0 +1,20 @@
+"""What every request needs, made once at start and handed on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from riskmap.analysis.service import AnalysisService
+from riskmap.catalog.registry import Catalog
+from riskmap.db.sessions import Database
+from riskmap.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The running service."""
+
+    settings: Settings
+    database: Database
+    catalog: Catalog
+    analysis: AnalysisService

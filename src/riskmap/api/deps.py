@@ -1,0 +1,222 @@
+"""From raw requests to what the rooms below understand: the caller, queries, boxes, numbers.
+
+FastAPI ignores unknown parameters and answers 422 to bad ones; OGC asks for 400 in both cases, so
+parameters are read here, and an error names the one at fault.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Awaitable, Callable, Collection
+from datetime import date, datetime
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from riskmap.access.keys import ANONYMOUS, Caller, KeyRole
+from riskmap.access.store import authenticate
+from riskmap.api.context import Context
+from riskmap.catalog.spec import Field, Kind, Layer
+from riskmap.errors import ForbiddenError, InputError, UnauthenticatedError
+from riskmap.features.query import DEFAULT_LIMIT, MAX_LIMIT, Equals, FeatureQuery, Scalar
+from riskmap.i18n import Lang, preferred
+from riskmap.units import Bbox
+
+_TRUE = {"true": True, "1": True, "false": False, "0": False}
+# PostgreSQL's integer and bigint: a larger number cannot be in the column, nor be bound.
+_INT4, _INT8 = 2**31, 2**63
+
+
+def context(request: Request) -> Context:
+    """Return the running service."""
+    return cast(Context, request.app.state.context)
+
+
+def language(request: Request) -> Lang:
+    """Return the reader's language."""
+    return preferred(request.headers.get("accept-language"))
+
+
+async def caller(request: Request, ctx: Annotated[Context, Depends(context)]) -> Caller:
+    """Return who asks: the holder of the key in `Authorization: Bearer` or `X-API-Key`.
+
+    A key that is wrong is refused, not treated as none: its holder would miss fields unawares.
+    """
+    header = request.headers.get("authorization")
+    token = request.headers.get("x-api-key")
+    if header is not None:
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer":
+            raise UnauthenticatedError("key.wrong", parameter="Authorization")
+    if token is None:
+        return ANONYMOUS
+    async with ctx.database.read_async() as session:
+        return await authenticate(session, token.strip())
+
+
+def needs(*roles: KeyRole) -> Callable[[Caller], Awaitable[Caller]]:
+    """Return a dependency that lets only these roles (and admins) through."""
+    names = ", ".join(dict.fromkeys([*roles, KeyRole.ADMIN]))
+
+    async def check(who: Annotated[Caller, Depends(caller)]) -> Caller:
+        if who.role is None:
+            raise UnauthenticatedError("key.needed", roles=names)
+        if not who.has(*roles):
+            raise ForbiddenError("key.role", role=who.role, roles=names)
+        return who
+
+    return check
+
+
+Ctx = Annotated[Context, Depends(context)]
+Who = Annotated[Caller, Depends(caller)]
+Language = Annotated[Lang, Depends(language)]
+
+
+def parameters(request: Request, known: Collection[str]) -> dict[str, str]:
+    """Return the query's parameters.
+
+    Raises
+    ------
+    InputError
+        One is unknown or stands twice.
+    """
+    found: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name not in known:
+            raise InputError("parameter.unknown", parameter=name, known=", ".join(sorted(known)))
+        if name in found:
+            raise InputError("parameter.twice", parameter=name)
+        if "\x00" in value:
+            raise InputError("parameter.value", parameter=name, value="\\0", expected="text")
+        found[name] = value
+    return found
+
+
+def integer(text: str, parameter: str, *, least: int, most: int) -> int:
+    """Read a whole number within inclusive bounds."""
+    expected = f"{least} … {most}"
+    try:
+        value = int(text) if len(text) <= 20 else None
+    except ValueError:
+        value = None
+    if value is None or not least <= value <= most:
+        raise InputError("parameter.value", parameter=parameter, value=text[:40], expected=expected)
+    return value
+
+
+def number(text: str, parameter: str) -> float:
+    """Read a finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError("parameter.number", parameter=parameter, value=text[:40])
+    return value
+
+
+def bbox(text: str) -> Bbox:
+    """Read `west,south,east,north`, or the six numbers of a box with heights.
+
+    Raises
+    ------
+    InputError
+        Not four or six finite numbers, swapped corners, or outside the world.
+    """
+    parts = text.split(",")
+    if len(parts) not in (4, 6):
+        raise InputError("bbox.shape", parameter="bbox", value=text[:80])
+    values = [number(part, "bbox") for part in parts]
+    if len(values) == 6:
+        values = [values[0], values[1], values[3], values[4]]
+    box = Bbox(*values)
+    if box.west > box.east or box.south > box.north:
+        raise InputError("bbox.swapped", parameter="bbox", value=text[:80])
+    if not (box.west >= -180 and box.east <= 180 and box.south >= -90 and box.north <= 90):
+        raise InputError("bbox.world", parameter="bbox", value=text[:80])
+    return box
+
+
+def encode_cursor(after: int) -> str:
+    """Make the opaque cursor of the page that starts after an id."""
+    return base64.urlsafe_b64encode(str(after).encode()).decode().rstrip("=")
+
+
+def decode_cursor(text: str) -> int:
+    """Read a cursor of ours.
+
+    Raises
+    ------
+    InputError
+        It is none.
+    """
+    try:
+        decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        value = int(decoded) if len(decoded) <= 20 else -1
+    except (ValueError, binascii.Error):
+        value = -1
+    if not 0 <= value < _INT8:
+        raise InputError("parameter.cursor", parameter="cursor", value=text[:40])
+    return value
+
+
+def _scalar(field: Field, text: str) -> Scalar:
+    """Read one value of a property filter as the field's type; `null` is null."""
+    if text == "null":
+        return None
+    bad = InputError(
+        "parameter.value", parameter=field.name, value=text[:40], expected=str(field.kind)
+    )
+    match field.kind:
+        case Kind.INTEGER:
+            return integer(text, field.name, least=-_INT4, most=_INT4 - 1)
+        case Kind.NUMBER:
+            return number(text, field.name)
+        case Kind.BOOLEAN:
+            if text.lower() not in _TRUE:
+                raise bad
+            return _TRUE[text.lower()]
+        case Kind.DATE | Kind.DATETIME:
+            try:
+                (date if field.kind is Kind.DATE else datetime).fromisoformat(text)
+            except ValueError:
+                raise bad from None
+            return text
+        case Kind.JSON:
+            raise InputError("parameter.filter", parameter=field.name)
+        case _:
+            return text
+
+
+def feature_query(request: Request, layer: Layer, who: Caller, *paging: str) -> FeatureQuery:
+    """Turn a query string into a query: bbox, property filters and, if asked, paging.
+
+    Parameters
+    ----------
+    paging
+        Which of `limit`, `offset`, `cursor` this resource takes.
+    """
+    fields = {
+        field.name: field
+        for field in layer.visible(restricted=who.reads_restricted)
+        if field.kind is not Kind.JSON
+    }
+    found = parameters(request, {"bbox", *paging, *fields})
+    filters = tuple(
+        Equals(fields[name], tuple(_scalar(fields[name], part) for part in text.split(",")))
+        for name, text in found.items()
+        if name in fields
+    )
+    limit, offset, cursor = found.get("limit"), found.get("offset"), found.get("cursor")
+    return FeatureQuery(
+        layer=layer,
+        restricted=who.reads_restricted,
+        bbox=bbox(found["bbox"]) if "bbox" in found else None,
+        filters=filters,
+        limit=DEFAULT_LIMIT if limit is None else integer(limit, "limit", least=1, most=MAX_LIMIT),
+        offset=0 if offset is None else integer(offset, "offset", least=0, most=10**9),
+        after=None if cursor is None else decode_cursor(cursor),
+    )

@@ -1,0 +1,86 @@
+"""Errors as problem+json (RFC 9457), in the reader's language, with the parameter at fault."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from riskmap.api.deps import language
+from riskmap.errors import InputError, NotFoundError, RiskmapError, UnavailableError
+
+log = logging.getLogger("riskmap")
+
+_REASONS = {404: "http.not_found", 405: "http.method"}
+
+
+def problem(error: RiskmapError, request: Request, status: int | None = None) -> Response:
+    """Make the answer of an error."""
+    lang = language(request)
+    status = status or error.status
+    body: dict[str, Any] = {
+        "type": f"urn:riskmap:problem:{error.key}",
+        "title": error.text(lang).partition("\n")[0],
+        "status": status,
+        "detail": error.text(lang),
+        "instance": request.url.path,
+    }
+    if error.parameter is not None:
+        body["parameter"] = error.parameter
+    for name in ("row", "distance_m", "known"):
+        if name in error.values:
+            body[name] = error.values[name]
+    headers = {"Content-Language": "zh-CN" if lang == "zh" else "en", "Vary": "Accept-Language"}
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="riskmap"'
+    if isinstance(error, UnavailableError):
+        headers["Retry-After"] = "5"
+    return JSONResponse(
+        body, status_code=status, headers=headers, media_type="application/problem+json"
+    )
+
+
+def _known(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RiskmapError)  # noqa: S101 - registered for this class alone
+    return problem(error, request)
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
+    key = _REASONS.get(error.status_code, "http.other")
+    answer = problem(
+        NotFoundError(key, path=request.url.path, status=error.status_code, method=request.method),
+        request,
+        error.status_code,
+    )
+    for name, value in (error.headers or {}).items():
+        answer.headers[name] = value
+    return answer
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
+    first = error.errors()[0]
+    where = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
+    return problem(
+        InputError("body.invalid", parameter=".".join(where) or "body", reason=first["msg"]),
+        request,
+    )
+
+
+def _fault(request: Request, error: Exception) -> Response:
+    request_id = request.scope.get("riskmap.request_id", "-")
+    log.error("request %s failed", request_id, exc_info=error)
+    return problem(RiskmapError("internal", request_id=request_id), request)
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers."""
+    app.add_exception_handler(RiskmapError, _known)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _fault)

@@ -1,0 +1,72 @@
+"""The service about itself: alive, ready, who am I, what was changed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.responses import JSONResponse, Response
+from sqlalchemy import text
+
+from riskmap.access.keys import Caller
+from riskmap.access.store import read_audit
+from riskmap.api.deps import Ctx, Who, integer, needs, parameters
+from riskmap.db.migrate import code_head
+from riskmap.errors import UnavailableError
+
+router = APIRouter(tags=["service"])
+
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+@router.get("/livez", summary="存活 Alive")
+async def livez() -> dict[str, str]:
+    """Say that the process answers; asks nothing of the database."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", summary="就绪 Ready", response_model=None)
+async def readyz(ctx: Ctx) -> Response:
+    """Say whether requests can be answered: database reached, schema right."""
+    async with ctx.database.read_async() as session:
+        current = (
+            await session.execute(text("SELECT version_num FROM alembic_version"))
+        ).scalar_one_or_none()
+        has_city = (await session.execute(text("SELECT count(*) FROM city"))).scalar_one() > 0
+    head = code_head()
+    if current != head:
+        raise UnavailableError("schema.not_ready", current=current, head=head)
+    body = {
+        "status": "ok",
+        "city": has_city,
+        "roads": await ctx.analysis.roads_state(),
+        "schema": current,
+    }
+    return JSONResponse(body, headers=NO_STORE)
+
+
+@router.get("/me", summary="调用者 Who am I")
+async def me(who: Who) -> dict[str, Any]:
+    """Say as whom the caller is known and what it may do."""
+    return {"name": who.name, "role": who.role, "reads_restricted": who.reads_restricted}
+
+
+@router.get("/audit", summary="审计 Audit", response_model=None)
+async def audit(
+    request: Request,
+    ctx: Ctx,
+    who: Annotated[Caller, Depends(needs())],
+    limit: str | None = None,
+    before: str | None = None,
+) -> Response:
+    """List changes, the newest first (role admin)."""
+    del who, limit, before
+    found = parameters(request, {"limit", "before"})
+    most = integer(found.get("limit", "100"), "limit", least=1, most=1000)
+    below = (
+        integer(found["before"], "before", least=1, most=2**63 - 1) if "before" in found else None
+    )
+    async with ctx.database.read_async() as session:
+        rows = await read_audit(session, limit=most, before=below)
+    return JSONResponse({"audit": jsonable_encoder(rows)}, headers=NO_STORE)

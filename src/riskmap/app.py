@@ -1,0 +1,113 @@
+"""The only assembly of the service: lifespan, routers, middleware, error handlers."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from riskmap import __version__
+from riskmap.analysis.service import AnalysisService
+from riskmap.api import analysis, collections, problems, service, tiles
+from riskmap.api.context import Context
+from riskmap.catalog.registry import load_catalog
+from riskmap.db.sessions import Database
+from riskmap.errors import RiskmapError, SetupError
+from riskmap.roads.graphs import Graphs
+from riskmap.settings import Settings, load_settings
+
+log = logging.getLogger("riskmap")
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+class RequestId:
+    """Give each request an id (the caller's own if it is a plain one) and say it in the answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = next((v for k, v in scope["headers"] if k == b"x-request-id"), b"")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex.encode()
+        scope["riskmap.request_id"] = request_id.decode()
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", request_id),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
+            await send(message)
+
+        await self._app(scope, receive, answer)
+
+
+def _warm_up(context: Context) -> None:
+    try:
+        context.analysis.warm_up()
+    except RiskmapError as error:
+        log.warning("%s", error)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Put the service together.
+
+    Raises
+    ------
+    SetupError
+        The settings name no database: `riskmap serve` starts one and names it.
+    """
+    if settings.database_url is None:
+        raise SetupError("database.url", parameter="RISKMAP_DATABASE_URL")
+    database = Database(settings.database_url, settings.api_database_url, settings)
+    catalog = load_catalog()
+    graphs = Graphs(settings.data_dir, database)
+    context = Context(settings, database, catalog, AnalysisService(database, catalog, graphs))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # In a thread: the first page need not wait for the kernels to compile.
+        threading.Thread(target=_warm_up, args=(context,), daemon=True).start()
+        yield
+        await database.dispose_async()
+
+    app = FastAPI(
+        title="riskmap 城市公共安全风险一张图",
+        version=__version__,
+        lifespan=lifespan,
+        # The stock pages load their scripts from another host.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.context = context
+    problems.install(app)
+    for router in (collections.router, tiles.router, analysis.router, service.router):
+        app.include_router(router)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "X-API-Key", "Content-Type"],
+            expose_headers=["X-Request-ID", "X-Riskmap-Dropped", "Content-Crs", "Server-Timing"],
+        )
+    app.add_middleware(RequestId)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """Make the service from the environment: what uvicorn's workers call."""
+    return create_app(load_settings())

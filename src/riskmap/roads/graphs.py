@@ -1,0 +1,121 @@
+"""The graphs of a running riskmap: built when the network moves, kept on disk, shared by mapping.
+
+A graph belongs to one network revision and one profile. Whoever finds none on disk builds it
+under a file lock, so that two workers do not both do so.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pyproj import Transformer
+
+from riskmap.db.sessions import Database, ReadSession
+from riskmap.errors import UnavailableError
+from riskmap.roads.folder import StoredGraphError
+from riskmap.roads.graph import RoadGraph
+from riskmap.roads.load import profiles, read_graph, roads_revision
+from riskmap.roads.snap import Snapper
+from riskmap.units import WGS84
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A graph ready for use: with its snapper and its projection."""
+
+    graph: RoadGraph
+
+    @cached_property
+    def snapper(self) -> Snapper:
+        """The snapper of the graph, built at first use."""
+        return Snapper(self.graph)
+
+    def to_local(self, lonlat: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Project degrees (n, 2) to metres (n, 2)."""
+        places = np.asarray(lonlat, dtype=float).reshape(-1, 2)
+        transformer = Transformer.from_crs(WGS84, self.graph.srid, always_xy=True)
+        return np.column_stack(transformer.transform(places[:, 0], places[:, 1]))
+
+    def to_lonlat(self, xy: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Turn metres (n, 2) back to degrees (n, 2)."""
+        places = np.asarray(xy, dtype=float).reshape(-1, 2)
+        transformer = Transformer.from_crs(self.graph.srid, WGS84, always_xy=True)
+        return np.column_stack(transformer.transform(places[:, 0], places[:, 1]))
+
+
+class Graphs:
+    """Finds the network of a profile; one for each service or command."""
+
+    def __init__(self, folder: Path, database: Database) -> None:
+        # Two databases may share a data folder: each has graphs of its own.
+        url = database.owner_url
+        name = f"{url.host}|{dict(url.query)}|{url.port}|{url.database}"
+        self._folder = folder / "graphs" / hashlib.sha256(name.encode()).hexdigest()[:12]
+        self._lock = threading.Lock()
+        self._ready: dict[str, Network] = {}
+
+    def get(self, session: ReadSession, *, profile: str, srid: int) -> Network:
+        """Return the network of a profile at the revision that the session sees.
+
+        Raises
+        ------
+        UnavailableError
+            There are no roads yet; the message says which command imports them.
+        """
+        revision = roads_revision(session)
+        if revision is None:
+            raise UnavailableError("roads.none")
+        ready = self._ready.get(profile)
+        if ready is not None and _fits(ready.graph, revision, srid):
+            return ready
+        with self._lock:
+            ready = self._ready.get(profile)
+            if ready is None or not _fits(ready.graph, revision, srid):
+                ready = Network(self._stored(session, profile, srid, revision))
+                self._ready[profile] = ready
+        return ready
+
+    def build_all(self, session: ReadSession, *, srid: int) -> Iterator[RoadGraph]:
+        """Build every profile's graph, one after the other, so that nobody waits for it later."""
+        for profile in profiles(session):
+            try:
+                yield self.get(session, profile=profile, srid=srid).graph
+            except UnavailableError as error:
+                # A network without footways has no graph for walking; asking for it says so.
+                if error.key != "roads.none_open":
+                    raise
+
+    def _stored(self, session: ReadSession, profile: str, srid: int, revision: str) -> RoadGraph:
+        folder = self._folder / f"{profile}-{srid}-{revision}"
+        with self._building(profile):
+            try:
+                return RoadGraph.load(folder)
+            except StoredGraphError:
+                graph = read_graph(session, profile=profile, srid=srid, revision=revision)
+            graph.save(folder)
+            for old in self._folder.glob(f"{profile}-*"):
+                # A process that still has an old one mapped keeps its pages.
+                if old.is_dir() and old != folder:
+                    shutil.rmtree(old, ignore_errors=True)
+            return RoadGraph.load(folder)
+
+    @contextmanager
+    def _building(self, profile: str) -> Iterator[None]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / f".{profile}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _fits(graph: RoadGraph, revision: str, srid: int) -> bool:
+    return graph.revision == revision and graph.srid == srid

@@ -1,0 +1,227 @@
+"""Roads between the database and the arrays: all SQL about the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from psycopg import Connection as DriverConnection
+from pyproj import Transformer
+from sqlalchemy import case, delete, func, insert, select, text
+
+from riskmap.db.sessions import ReadSession, WriteSession
+from riskmap.db.tables import AUDIT, FEED, ROAD_EDGES, ROAD_SPEEDS
+from riskmap.errors import InputError, UnavailableError
+from riskmap.roads.edges import RoadEdges
+from riskmap.roads.graph import RoadGraph, build_graph
+from riskmap.units import MS_PER_S, UNREACHED, WGS84, Bbox
+
+# What the triggers call the network in the feed; road_edges and road_speeds both count.
+FEED_NAME: Final = "roads"
+
+_COPIED: Final = (
+    "geom",
+    "from_node",
+    "to_node",
+    "source_id",
+    "road_class",
+    "name",
+    "oneway",
+    "maxspeed_kmh",
+    "bridge",
+    "tunnel",
+    "level",
+    "motor",
+    "restricted",
+    "foot",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RoadsState:
+    """What network is stored. `revision` names its content; a change of speeds changes it too."""
+
+    revision: str
+    edges: int
+    length_km: float
+
+
+def replace_edges(session: WriteSession, edges: RoadEdges, box: Bbox, *, source: str) -> RoadsState:
+    """Put a network in the place of the stored one, in the session's transaction.
+
+    Raises
+    ------
+    InputError
+        No road of the file touches the city's box: another city's file, or a wrong CRS.
+    """
+    inside = (
+        (edges.lonlat[:, 0] >= box.west)
+        & (edges.lonlat[:, 0] <= box.east)
+        & (edges.lonlat[:, 1] >= box.south)
+        & (edges.lonlat[:, 1] <= box.north)
+    )
+    if not inside.any():
+        raise InputError("roads.elsewhere", parameter="file", bbox=",".join(map(str, box)))
+    lines = shapely.from_ragged_array(
+        shapely.GeometryType.LINESTRING, edges.lonlat, (edges.offsets,)
+    )
+    shapes = shapely.to_wkb(shapely.set_srid(lines, WGS84), hex=True, include_srid=True)
+    speed = [None if not v > 0 else float(v) for v in edges.maxspeed_kmh]
+    rows = zip(
+        shapes,
+        edges.from_node.tolist(),
+        edges.to_node.tolist(),
+        edges.source_id,
+        edges.road_class,
+        (name or None for name in edges.name),
+        edges.oneway,
+        speed,
+        edges.bridge.tolist(),
+        edges.tunnel.tolist(),
+        edges.layer.tolist(),
+        edges.motor.tolist(),
+        edges.restricted.tolist(),
+        edges.foot.tolist(),
+        strict=True,
+    )
+    session.execute(delete(ROAD_EDGES))
+    driver: DriverConnection[Any] = session.connection.connection.driver_connection  # type: ignore[assignment]
+    columns = ", ".join(f'"{ROAD_EDGES.c[name].name}"' for name in _COPIED)
+    with (
+        driver.cursor() as cursor,
+        cursor.copy(f"COPY {ROAD_EDGES.name} ({columns}) FROM STDIN".encode()) as copy,
+    ):
+        for row in rows:
+            copy.write_row(row)
+    state = stored_edges(session)
+    session.execute(
+        insert(AUDIT).values(
+            actor=func.riskmap.actor(),
+            action="roads.import",
+            subject=FEED_NAME,
+            row_count=state.edges,
+            request_id=func.riskmap.request(),
+            detail={"source": source, "length_km": round(state.length_km, 1)},
+        )
+    )
+    # Fresh statistics: the planner would otherwise take the table for empty.
+    return state
+
+
+def stored_edges(session: ReadSession) -> RoadsState:
+    """Return the number and length of the stored edges; the revision is empty within an import."""
+    row = session.execute(
+        select(func.count(), func.coalesce(func.sum(ROAD_EDGES.c.length_m), 0.0) / 1000)
+    ).one()
+    return RoadsState("", row[0], row[1])
+
+
+def roads_revision(session: ReadSession) -> str | None:
+    """Return the name of the stored network's content, or None when there is none.
+
+    The time of the commit stands in it: a restored database may count to the same number again.
+    """
+    row = session.execute(
+        select(FEED.c.revision, FEED.c.at)
+        .where(FEED.c.layer == FEED_NAME, FEED.c.revision.is_not(None))
+        .order_by(FEED.c.revision.desc())
+        .limit(1)
+    ).first()
+    empty = session.execute(select(ROAD_EDGES.c.id).limit(1)).first() is None
+    if row is None or empty:
+        return None
+    return f"{row.revision}-{row.at:%Y%m%dT%H%M%S%f}"
+
+
+def profiles(session: ReadSession) -> list[str]:
+    """Return the names of the profiles that have speeds."""
+    return list(
+        session.execute(
+            select(ROAD_SPEEDS.c.profile).distinct().order_by(ROAD_SPEEDS.c.profile)
+        ).scalars()
+    )
+
+
+def speed_sources(session: ReadSession, profile: str) -> list[str]:
+    """Return where the speeds of a profile come from."""
+    return list(
+        session.execute(
+            select(ROAD_SPEEDS.c.source).distinct().where(ROAD_SPEEDS.c.profile == profile)
+        ).scalars()
+    )
+
+
+def _times(row_length: npt.NDArray[np.float64], kmh: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+    """Return whole milliseconds over each edge; NaN speeds are closed directions."""
+    open_ = np.isfinite(kmh) & (kmh > 0)
+    ms = np.full(len(kmh), UNREACHED, dtype=np.int64)
+    # length / (kmh / 3.6) seconds
+    ms[open_] = np.maximum(1, np.rint(row_length[open_] * 3.6 / kmh[open_] * MS_PER_S))
+    return np.minimum(ms, UNREACHED).astype(np.int32)
+
+
+def read_graph(session: ReadSession, *, profile: str, srid: int, revision: str) -> RoadGraph:
+    """Build the graph of a profile from the stored network.
+
+    Walkers go where `foot` allows, vehicles where `motor` does: a profile is on foot when its
+    speeds name footways.
+
+    Raises
+    ------
+    UnavailableError
+        No road of the network is open to the profile.
+    """
+    edge, speed = ROAD_EDGES.c, ROAD_SPEEDS.c
+    along = case(
+        (
+            speed.maxspeed_factor.is_not(None) & edge.maxspeed_kmh.is_not(None),
+            edge.maxspeed_kmh * speed.maxspeed_factor,
+        ),
+        else_=speed.speed_kmh,
+    )
+    against = along * speed.against_oneway_factor
+    on_foot = (
+        select(ROAD_SPEEDS.c.profile)
+        .where(ROAD_SPEEDS.c.profile == profile, ROAD_SPEEDS.c.road_class == "footway")
+        .exists()
+    )
+    statement = (
+        select(
+            edge.id,
+            edge.from_node,
+            edge.to_node,
+            edge.length_m,
+            func.ST_AsBinary(edge.geom).label("wkb"),
+            case((edge.oneway == "backward", against), else_=along).label("forward_kmh"),
+            case((edge.oneway == "forward", against), else_=along).label("backward_kmh"),
+        )
+        .join(ROAD_SPEEDS, (speed.road_class == edge.road_class) & (speed.profile == profile))
+        .where(case((on_foot, edge.foot), else_=edge.motor))
+        .order_by(edge.id)
+    )
+    session.execute(text("SET LOCAL statement_timeout = 0"))
+    rows = session.execute(statement).all()
+    if not rows:
+        raise UnavailableError("roads.none_open", parameter="profile", profile=profile)
+    ids, starts, ends, length, wkb, forward, backward = zip(*rows, strict=True)
+    lines = shapely.from_wkb(list(wkb))
+    lonlat, offsets = shapely.to_ragged_array(lines)[1:]
+    to_local = Transformer.from_crs(WGS84, srid, always_xy=True)
+    xy = np.column_stack(to_local.transform(lonlat[:, 0], lonlat[:, 1]))
+    metres = np.array(length, dtype=float)
+    return build_graph(
+        revision=revision,
+        profile=profile,
+        srid=srid,
+        edge_id=ids,
+        from_node=starts,
+        to_node=ends,
+        xy=xy,
+        offsets=offsets[0],
+        length_m=metres,
+        forward_ms=_times(metres, np.array(forward, dtype=float)),
+        backward_ms=_times(metres, np.array(backward, dtype=float)),
+    )
