@@ -1,0 +1,73 @@
+"""`riskmap circle`: a response circle in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.table import Table
+
+from riskmap.analysis.response import ResponseQuery
+from riskmap.analysis.service import AnalysisService, Stopwatch
+from riskmap.catalog.registry import load_catalog
+from riskmap.cli.opening import opened, out
+from riskmap.errors import InputError
+from riskmap.roads.graphs import Graphs
+from riskmap.units import LonLat
+
+
+def circle(
+    place: Annotated[str, typer.Argument(help="经度,纬度 lon,lat (WGS 84)")],
+    minutes: Annotated[str, typer.Option(help="分钟 Minutes")] = "5,10,15",
+    kind: Annotated[str | None, typer.Option(help="队伍类别 Kind of team")] = None,
+    profile: Annotated[str | None, typer.Option(help="出行方式 Profile")] = None,
+    call_handling: Annotated[float | None, typer.Option(help="接警 Call handling, s")] = None,
+    turnout: Annotated[float | None, typer.Option(help="出动 Turnout, s")] = None,
+    setup: Annotated[float | None, typer.Option(help="展开 Set-up, s")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="写出 GeoJSON Write GeoJSON")
+    ] = None,
+    timing: Annotated[bool, typer.Option(help="显示用时 Show timings")] = False,
+) -> None:
+    """响应圈:几分钟内能到哪里、有谁 Who and what is reached within so many minutes."""
+    try:
+        lon, lat = (float(part) for part in place.split(","))
+        wanted = tuple(float(part) for part in minutes.split(","))
+    except ValueError:
+        bad = ("--minutes", minutes) if place.count(",") == 1 else ("lon,lat", place)
+        raise InputError("option.minutes", parameter=bad[0], value=bad[1]) from None
+    query = ResponseQuery(
+        starts=(LonLat(lon, lat),),
+        minutes=wanted,
+        kind=kind,
+        profile=profile,
+        call_handling_s=call_handling,
+        turnout_s=turnout,
+        setup_s=setup,
+    )
+    catalog, watch = load_catalog(), Stopwatch()
+    with opened() as ready:
+        graphs = Graphs(ready.settings.data_dir, ready.database)
+        answer = AnalysisService(ready.database, catalog, graphs).circle(query, watch)
+    if output is not None:
+        output.write_bytes(orjson.dumps(answer))
+    bands = answer["features"][::-1]
+    table = Table("", *(f"≤ {band['properties']['minutes']:g} 分 min" for band in bands))
+    table.add_row("行驶 Travel, s", *(f"{b['properties']['travel_s']:g}" for b in bands))
+    table.add_row("面积 Area, km²", *(f"{b['properties']['area_km2']:,.2f}" for b in bands))
+    table.add_row("人口 People", *(f"{b['properties']['people']:,}" for b in bands))
+    for layer_id in bands[0]["properties"]["layers"]:
+        layer = catalog[layer_id]
+        counts = (b["properties"]["layers"][layer_id]["count"] for b in bands)
+        table.add_row(f"{layer.title.zh} {layer.title.en}", *(f"{n:,}" for n in counts))
+    out.print(table)
+    phases = answer["phases"]
+    out.print(
+        f"接警 call {phases['call_handling_s']:g} s + 出动 turnout {phases['turnout_s']:g} s"
+        f" + 行驶 travel + 展开 set-up {phases['setup_s']:g} s · {answer['profile']}"
+        f" · {answer['method']} · {answer['network_revision']}"
+    )
+    if timing:
+        out.print(watch.header())

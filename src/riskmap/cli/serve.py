@@ -1,0 +1,99 @@
+"""`riskmap serve`: the service, and with it the private cluster."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from typing import Annotated
+
+import typer
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from riskmap.app import create_app
+from riskmap.cli.opening import opened, tell
+from riskmap.errors import SetupError
+from riskmap.settings import Settings, load_settings
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens once it does."""
+
+    def __init__(self, config: uvicorn.Config, address: str) -> None:
+        super().__init__(config)
+        self._address = address
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            tell("serve.ready", address=self._address)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Bind before anything else starts: a port in use is known at once."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((settings.host, settings.port))
+        # SO_REUSEADDR lets two sockets bind as long as neither listens: listening tells.
+        bound.listen(2048)
+    except OSError as error:
+        bound.close()
+        raise SetupError(
+            "serve.port",
+            parameter="RISKMAP_PORT",
+            host=settings.host,
+            port=settings.port,
+            reason=error.strerror,
+        ) from error
+    bound.set_inheritable(True)
+    return bound
+
+
+def _stop(signum: int, frame: object) -> None:
+    # uvicorn hands the signal back when it has stopped; leaving by SystemExit lets the
+    # private cluster stop too.
+    del signum, frame
+    raise SystemExit(0)
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="监听地址 Address (RISKMAP_HOST)")] = None,
+    port: Annotated[int | None, typer.Option(help="端口 Port (RISKMAP_PORT)")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="进程数 Processes (RISKMAP_WORKERS)")
+    ] = None,
+) -> None:
+    """启动服务(Ctrl-C 停止) Start the service (Ctrl-C stops it)."""
+    given = {"RISKMAP_HOST": host, "RISKMAP_PORT": port, "RISKMAP_WORKERS": workers}
+    os.environ.update({name: str(value) for name, value in given.items() if value is not None})
+    settings = load_settings()
+    signal.signal(signal.SIGTERM, _stop)
+    bound = _listen(settings)
+    shown, number = bound.getsockname()[:2]
+    address = f"http://{f'[{shown}]' if ':' in shown else shown}:{number}"
+    try:
+        tell("serve.starting")
+        with opened() as ready:
+            options = {"log_level": "info", "timeout_graceful_shutdown": 10, "access_log": False}
+            if settings.workers == 1:
+                config = uvicorn.Config(create_app(ready.settings), **options)  # type: ignore[arg-type]
+                _Server(config, address).run(sockets=[bound])
+                return
+            # Workers are processes of their own: they learn of the database by the environment.
+            os.environ["RISKMAP_DATABASE_URL"] = str(ready.settings.database_url)
+            if ready.settings.api_database_url is not None:
+                os.environ["RISKMAP_API_DATABASE_URL"] = ready.settings.api_database_url
+            config = uvicorn.Config(
+                "riskmap.app:from_environment",
+                factory=True,
+                workers=settings.workers,
+                **options,  # type: ignore[arg-type]
+            )
+            tell("serve.ready", address=address)
+            Multiprocess(config, target=uvicorn.Server(config).run, sockets=[bound]).run()
+    finally:
+        bound.close()
+        tell("serve.stopped")
