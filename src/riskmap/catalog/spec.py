@@ -82,7 +82,7 @@ class Field:
     unit
         Unit of the number, as people write it (人, m², t); None for what has none.
     values
-        Allowed values; an import refuses others. Empty: any.
+        Allowed values; an import refuses others. Empty: any. For TEXTS they bind each element.
     minimum, maximum
         Inclusive range of a number.
     source
