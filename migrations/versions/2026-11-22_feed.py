@@ -56,7 +56,7 @@ AS $$
 DECLARE
     noted bigint;
 BEGIN
-    INSERT INTO public.feed (layer, op, row_count, cells, xmin, ymin, xmax, ymax)
+    INSERT INTO public.feed (layer, op, row_count, cells, x_min, y_min, x_max, y_max)
     VALUES (layer, op, n, cells, box[1], box[2], box[3], box[4])
     RETURNING id INTO noted;
     INSERT INTO public.audit (actor, action, subject, row_count, feed_id, request_id)
@@ -277,26 +277,60 @@ SPEEDS = (
     ("ferry", 8, 8, None),
 )
 WALKED = (
-    "primary", "primary_link", "secondary", "secondary_link", "tertiary", "tertiary_link",
-    "unclassified", "residential", "living_street", "service", "road", "track", "footway",
-    "path", "pedestrian", "steps", "cycleway", "trunk", "trunk_link",
+    "primary",
+    "primary_link",
+    "secondary",
+    "secondary_link",
+    "tertiary",
+    "tertiary_link",
+    "unclassified",
+    "residential",
+    "living_street",
+    "service",
+    "road",
+    "track",
+    "footway",
+    "path",
+    "pedestrian",
+    "steps",
+    "cycleway",
+    "trunk",
+    "trunk_link",
 )
 SPEED_SOURCE = "[D] riskmap 初始值 initial value, edit for your city"
 
 # kind, profile, call handling, turnout, set-up (s), source
 PHASES = (
-    ("default", "emergency", 60, 60, 0,
-     "turnout: 1分钟启动响应 (Shaoxing 2021); call handling [U], NFPA 1710 gives 64 s"),
-    ("micro_station", "emergency", 60, 30, 0,
-     "[U] no published figure; micro stations are manned on the spot; edit for your city"),
-    ("volunteer", "ordinary", 60, 240, 0,
-     "turnout 3-5 min for volunteers (QNEAT3#19); call handling [U]"),
+    (
+        "default",
+        "emergency",
+        60,
+        60,
+        0,
+        "turnout: 1分钟启动响应 (Shaoxing 2021); call handling [U], NFPA 1710 gives 64 s",
+    ),
+    (
+        "micro_station",
+        "emergency",
+        60,
+        30,
+        0,
+        "[U] no published figure; micro stations are manned on the spot; edit for your city",
+    ),
+    (
+        "volunteer",
+        "ordinary",
+        60,
+        240,
+        0,
+        "turnout 3-5 min for volunteers (QNEAT3#19); call handling [U]",
+    ),
 )
 
 
 def upgrade() -> None:
     run = op.get_bind().exec_driver_sql
-    run(FUNCTIONS)
+    run(FUNCTIONS.replace("%", "%%"))  # the driver takes a lone % for a placeholder
     run(GRANTS)
     for layer in LAYERS:
         run(f"SELECT riskmap.attach_layer('{layer.replace('-', '_')}', '{layer}')")
@@ -308,19 +342,57 @@ def upgrade() -> None:
             rows.append(("ordinary", road_class, ordinary, 0.8, None))
     rows += [("walk", road_class, 4.8, None, 1.0) for road_class in WALKED if road_class != "steps"]
     rows.append(("walk", "steps", 2.4, None, 1.0))
-    speeds = sa.table("road_speeds", *map(sa.column, (
-        "profile", "road_class", "speed_kmh", "maxspeed_factor", "against_oneway_factor", "source")))
-    op.bulk_insert(speeds, [
-        dict(zip(("profile", "road_class", "speed_kmh", "maxspeed_factor",
-                  "against_oneway_factor"), row, strict=True), source=SPEED_SOURCE)
-        for row in rows
-    ])
-    phases = sa.table("response_phases", *map(sa.column, (
-        "kind", "profile", "call_handling_s", "turnout_s", "setup_s", "source")))
-    op.bulk_insert(phases, [
-        dict(zip(("kind", "profile", "call_handling_s", "turnout_s", "setup_s", "source"), row,
-                 strict=True)) for row in PHASES
-    ])
+    speeds = sa.table(
+        "road_speeds",
+        *map(
+            sa.column,
+            (
+                "profile",
+                "road_class",
+                "speed_kmh",
+                "maxspeed_factor",
+                "against_oneway_factor",
+                "source",
+            ),
+        ),
+    )
+    op.bulk_insert(
+        speeds,
+        [
+            dict(
+                zip(
+                    (
+                        "profile",
+                        "road_class",
+                        "speed_kmh",
+                        "maxspeed_factor",
+                        "against_oneway_factor",
+                    ),
+                    row,
+                    strict=True,
+                ),
+                source=SPEED_SOURCE,
+            )
+            for row in rows
+        ],
+    )
+    phases = sa.table(
+        "response_phases",
+        *map(sa.column, ("kind", "profile", "call_handling_s", "turnout_s", "setup_s", "source")),
+    )
+    op.bulk_insert(
+        phases,
+        [
+            dict(
+                zip(
+                    ("kind", "profile", "call_handling_s", "turnout_s", "setup_s", "source"),
+                    row,
+                    strict=True,
+                )
+            )
+            for row in PHASES
+        ],
+    )
 
 
 def downgrade() -> None:

@@ -74,7 +74,7 @@ def _places(shape: shapely.Geometry, step_m: float) -> npt.NDArray[np.float64]:
     A polygon also gives a point inside, for the road that ends within it. An outline sampled
     every 50 m lies within 25 m of any road that crosses it.
     """
-    if shape.geom_type == "Point":
+    if shapely.get_dimensions(shape) == 0:
         return shapely.get_coordinates(shape)
     points = shapely.get_coordinates(shapely.segmentize(shape, step_m))
     if shapely.get_dimensions(shape) == 2:

@@ -111,7 +111,8 @@ async def landing(request: Request, ctx: Ctx, lang: Language) -> Response:
         note = f"<p><strong>{escape(hint)}</strong></p>" if hint else ""
         name = escape(city["name"]) if city else ""
         page = (
-            f'<!doctype html><html lang="{lang}"><meta charset="utf-8"><title>{escape(title)}</title>'
+            f'<!doctype html><html lang="{lang}"><meta charset="utf-8">'
+            f"<title>{escape(title)}</title>"
             f"<main><h1>{escape(title)} {name}</h1>{note}<ul>{rows}</ul>"
             f'<p><a href="{base}/openapi.json">OpenAPI</a></p></main></html>'
         )

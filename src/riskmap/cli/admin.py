@@ -81,7 +81,9 @@ def keys_create(
 @keys_app.command("list")
 def keys_list() -> None:
     """列出密钥 List the keys."""
-    table = Table("前缀 Prefix", "给谁 For", "角色 Role", "建于 Made", "到期 Expires", "吊销 Revoked")
+    table = Table(
+        "前缀 Prefix", "给谁 For", "角色 Role", "建于 Made", "到期 Expires", "吊销 Revoked"
+    )
     with opened() as ready, ready.database.own(ready.actor) as session:
         for key in list_keys(session):
             moments = (key.created_at, key.expires_at, key.revoked_at)

@@ -64,7 +64,9 @@ def _database(ready: Opened) -> Iterator[Check]:
         yield Check("角色 Role", owned == 0, API_ROLE)
     with ready.database.read() as session:
         city = find_city(session)
-        yield Check("城市 City", None if city is None else True, city.name if city else _both("city.none"))
+        yield Check(
+            "城市 City", None if city is None else True, city.name if city else _both("city.none")
+        )
         revision = roads_revision(session)
         roads = stored_edges(session)
         detail = f"{roads.edges:,} / {roads.length_km:,.0f} km / {revision}"

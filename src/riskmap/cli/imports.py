@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from riskmap.cli.opening import opened, out, tell
 from riskmap.db.city import read_city
@@ -34,12 +34,12 @@ def pairs(options: list[str] | None, parameter: str) -> dict[str, str]:
 @roads_app.command("import")
 def roads_import(
     file: Annotated[Path, typer.Argument(help="OSM .pbf 或矢量线文件 OSM .pbf or a line layer")],
-    crs: Annotated[
-        str | None, typer.Option(help="坐标系 CRS of a vector file, EPSG:4490")
-    ] = None,
+    crs: Annotated[str | None, typer.Option(help="坐标系 CRS of a vector file, EPSG:4490")] = None,
     map_: Annotated[
         list[str] | None,
-        typer.Option("--map", help="字段=列名 field=column (road_class, name, oneway, speed_kmh …)"),
+        typer.Option(
+            "--map", help="字段=列名 field=column (road_class, name, oneway, speed_kmh …)"
+        ),
     ] = None,
     table: Annotated[str | None, typer.Option(help="文件中的图层 Layer in the file")] = None,
 ) -> None:

@@ -10,14 +10,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from riskmap.db.cluster import Cluster
+from riskmap.db.cluster import DATABASE, Cluster
 from riskmap.db.migrate import connect_owner, migrate, schema_state
 from riskmap.db.sessions import Actor, Database
 from riskmap.errors import SetupError
 from riskmap.i18n import LANGS, say
 from riskmap.settings import Settings, load_settings
-
-DATABASE = "riskmap"
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -72,8 +70,8 @@ def opened(*, migrated: bool = True) -> Iterator[Opened]:
             database.dispose()
         return
     cluster = Cluster.locate(settings)
-    if cluster.notice:
-        err.print(cluster.notice, markup=False, soft_wrap=True)
+    for notice in cluster.notices:
+        tell(notice.key, **notice.values)
     with cluster.running():
         cluster.ensure_database(DATABASE)
         owner, api = cluster.owner_url(DATABASE), cluster.api_url(DATABASE)
@@ -87,6 +85,6 @@ def opened(*, migrated: bool = True) -> Iterator[Opened]:
         try:
             if migrated:
                 migrate(database)
-            yield Opened(named, database, cluster.bin_folder)
+            yield Opened(named, database, cluster.programs.folder)
         finally:
             database.dispose()

@@ -62,9 +62,7 @@ def _stop(signum: int, frame: object) -> None:
 def serve(
     host: Annotated[str | None, typer.Option(help="监听地址 Address (RISKMAP_HOST)")] = None,
     port: Annotated[int | None, typer.Option(help="端口 Port (RISKMAP_PORT)")] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="进程数 Processes (RISKMAP_WORKERS)")
-    ] = None,
+    workers: Annotated[int | None, typer.Option(help="进程数 Processes (RISKMAP_WORKERS)")] = None,
 ) -> None:
     """启动服务(Ctrl-C 停止) Start the service (Ctrl-C stops it)."""
     given = {"RISKMAP_HOST": host, "RISKMAP_PORT": port, "RISKMAP_WORKERS": workers}
@@ -93,7 +91,7 @@ def serve(
                 **options,  # type: ignore[arg-type]
             )
             tell("serve.ready", address=address)
-            Multiprocess(config, target=uvicorn.Server(config).run, sockets=[bound]).run()
+            Multiprocess(config, sockets=[bound]).run()
     finally:
         bound.close()
         tell("serve.stopped")

@@ -38,9 +38,7 @@ def _environment(url: URL, database: str | None = None) -> dict[str, str]:
 
 
 def _run(arguments: list[str], environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        arguments, env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
         raise SetupError("backup.failed", parameter=Path(arguments[0]).name, reason=lines[-1:])

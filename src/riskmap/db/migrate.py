@@ -68,9 +68,8 @@ def schema_state(connection: Connection) -> SchemaState:
     """
     head = code_head()
     current = MigrationContext.configure(connection).get_current_revision()
-    if current is not None and current not in {
-        script.revision for script in scripts.walk_revisions()
-    }:
+    scripts = ScriptDirectory.from_config(alembic_config())
+    if current is not None and current not in {one.revision for one in scripts.walk_revisions()}:
         raise SetupError("migrate.newer", revision=current, head=head)
     return SchemaState(current, head)
 

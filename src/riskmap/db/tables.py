@@ -95,10 +95,10 @@ FEED: Final = Table(
     # Zoom-14 cells touched, x << 14 | y; null when they are too many: then the box counts, and
     # without a box the whole layer.
     Column("cells", ARRAY(Integer)),
-    Column("xmin", Double),
-    Column("ymin", Double),
-    Column("xmax", Double),
-    Column("ymax", Double),
+    Column("x_min", Double),
+    Column("y_min", Double),
+    Column("x_max", Double),
+    Column("y_max", Double),
     Column("at", DateTime(timezone=True)),
     Index("ix_feed_layer_revision", "layer", text("revision DESC")),
 )

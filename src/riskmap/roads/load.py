@@ -107,16 +107,18 @@ def replace_edges(session: WriteSession, edges: RoadEdges, box: Bbox, *, source:
             detail={"source": source, "length_km": round(state.length_km, 1)},
         )
     )
-    # Fresh statistics: the planner would otherwise take the table for empty.
     return state
 
 
 def stored_edges(session: ReadSession) -> RoadsState:
     """Return the number and length of the stored edges; the revision is empty within an import."""
     row = session.execute(
-        select(func.count(), func.coalesce(func.sum(ROAD_EDGES.c.length_m), 0.0) / 1000)
+        select(
+            func.count(ROAD_EDGES.c.id).label("edges"),
+            (func.coalesce(func.sum(ROAD_EDGES.c.length_m), 0.0) / 1000).label("length_km"),
+        )
     ).one()
-    return RoadsState("", row[0], row[1])
+    return RoadsState("", row.edges, row.length_km)
 
 
 def roads_revision(session: ReadSession) -> str | None:
