@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -11,8 +12,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from riskmap.db.city import City, write_city
 from riskmap.db.cluster import Cluster
+from riskmap.db.migrate import migrate
+from riskmap.db.sessions import Actor, Database
 from riskmap.settings import Settings
+from riskmap.units import Bbox
 
 
 def connect(cluster: Cluster, database: str = "postgres") -> psycopg.Connection:
@@ -54,3 +59,77 @@ def database_factory(cluster: Cluster) -> Iterator[Callable[[], str]]:
     with connect(cluster) as session:
         for name in made:
             session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def migrated(cluster: Cluster) -> str:
+    """The name of a database at head: tests copy it as a template, which takes milliseconds."""
+    name = "test_template"
+    cluster.ensure_database(name)
+    database = open_database(cluster, name)
+    migrate(database)
+    database.dispose()
+    return name
+
+
+def open_database(cluster: Cluster, name: str) -> Database:
+    """Open a database of the cluster as the service does."""
+    settings = Settings(
+        database_url=cluster.owner_url(name).render_as_string(hide_password=False),
+        api_database_url=cluster.api_url(name).render_as_string(hide_password=False),
+        data_dir=cluster.folder.parent / "graphs",
+    )
+    return Database(cluster.owner_url(name), cluster.api_url(name), settings)
+
+
+def copy_of(cluster: Cluster, template: str, name: str) -> None:
+    """Make a database as a copy of another to which nobody is connected."""
+    with connect(cluster) as session:
+        session.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+
+
+def drop(cluster: Cluster, name: str) -> None:
+    """Drop a database, whoever is connected."""
+    with connect(cluster) as session:
+        session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def database(cluster: Cluster, migrated: str) -> Iterator[Database]:
+    """A database at head with a city, of one test alone: feed and history need real commits."""
+    name = f"test_copy_{next(_numbers)}"
+    copy_of(cluster, migrated, name)
+    database = open_database(cluster, name)
+    yield database
+    database.dispose()
+    drop(cluster, name)
+
+
+# The box of the synthetic city of the tests: a degree around Qingdao.
+TEST_CITY = City("测试市", "Testville", Bbox(120.0, 36.0, 121.0, 37.0), 4549, "Asia/Shanghai")
+
+
+@pytest.fixture
+def city(database: Database) -> City:
+    """The city of the test's database."""
+    with database.own(Actor("test")) as session:
+        write_city(session, TEST_CITY)
+    return TEST_CITY
+
+
+def shared_data(*parts: str) -> Path:
+    """Return a file of the real data, or skip by name; in CI a missing file is a failure."""
+    root = Path(os.environ.get("RISKMAP_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    file = root.joinpath(*parts)
+    if not file.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"real data missing in CI: {'/'.join(parts)}")
+        pytest.skip(f"real data not here: {'/'.join(parts)}")
+    return file
