@@ -1,0 +1,1 @@
+"""What the network and the layers tell: travel times, circles, coverage."""

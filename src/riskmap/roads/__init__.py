@@ -1,0 +1,1 @@
+"""The road network: read from files, frozen as arrays, snapped to."""

@@ -1,0 +1,93 @@
+"""Road edges as a file tells them: what the importers make and the loader stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+MOTOR_CLASSES: Final = frozenset(
+    {
+        *("motorway", "motorway_link", "trunk", "trunk_link", "primary", "primary_link"),
+        *("secondary", "secondary_link", "tertiary", "tertiary_link", "unclassified"),
+        *("residential", "living_street", "service", "track"),
+    }
+)
+FOOT_CLASSES: Final = frozenset({"footway", "path", "steps", "pedestrian", "cycleway"})
+ROAD_CLASSES: Final = MOTOR_CLASSES | FOOT_CLASSES | {"ferry"}
+NO_WALK_CLASSES: Final = frozenset({"motorway", "motorway_link", "cycleway"})
+
+
+@dataclass(frozen=True)
+class RowNote:
+    """What an importer did to one row of a file that it could not take as it is.
+
+    Attributes
+    ----------
+    row
+        Row number from 1, or the number of the OSM way.
+    key
+        Entry of the catalogue.
+    values
+        What its placeholders are filled with.
+    """
+
+    row: int
+    key: str
+    values: dict[str, object]
+
+
+@dataclass(frozen=True, eq=False)
+class RoadEdges:
+    """m roads between junctions, v vertices.
+
+    Attributes
+    ----------
+    source_id : list of str, m
+        Where each comes from, unique: ``way/123/0`` is the first piece of OSM way 123.
+    from_node, to_node : int64[m]
+        Junction ids; roads meet where these are equal and nowhere else.
+    lonlat : float64[v, 2]
+        Vertices in degrees, WGS 84, longitude first, from-node first.
+    offsets : int64[m + 1]
+        Edge e has the vertices ``lonlat[offsets[e]:offsets[e + 1]]``, at least two.
+    road_class : list of str, m
+        One of `ROAD_CLASSES`.
+    name : list of str, m
+        Chinese where there is one; empty if unnamed.
+    oneway : list of str, m
+        ``both``, ``forward`` or ``backward``, for vehicles.
+    maxspeed_kmh : float64[m]
+        As tagged, NaN where it is not.
+    bridge, tunnel : bool[m]
+    layer : int32[m]
+        Level above (or below) the ground, 0 if not told.
+    motor, foot : bool[m]
+        Whether motor vehicles and people on foot may use it.
+    restricted : bool[m]
+        Motor vehicles may, but not everyone: private, destination only, or emergency access.
+    notes : tuple of RowNote
+        What was left out or read differently.
+    """
+
+    source_id: list[str]
+    from_node: npt.NDArray[np.int64]
+    to_node: npt.NDArray[np.int64]
+    lonlat: npt.NDArray[np.float64]
+    offsets: npt.NDArray[np.int64]
+    road_class: list[str]
+    name: list[str]
+    oneway: list[str]
+    maxspeed_kmh: npt.NDArray[np.float64]
+    bridge: npt.NDArray[np.bool_]
+    tunnel: npt.NDArray[np.bool_]
+    layer: npt.NDArray[np.int32]
+    motor: npt.NDArray[np.bool_]
+    foot: npt.NDArray[np.bool_]
+    restricted: npt.NDArray[np.bool_]
+    notes: tuple[RowNote, ...]
+
+    def __len__(self) -> int:
+        return len(self.source_id)

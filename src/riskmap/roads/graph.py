@@ -1,0 +1,298 @@
+"""The road network of one profile, frozen as arrays in compressed sparse row form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from riskmap.errors import InputError
+from riskmap.roads.folder import StoredGraphError, read_folder, write_folder
+from riskmap.roads.ordering import compressed_arcs, hilbert_index
+
+Ints = npt.NDArray[np.int32]
+Ids = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class RoadGraph:
+    """A road network with the travel times of one profile.
+
+    n nodes, m edges, v vertices, a arcs, c weak components. An edge is a road between two
+    junctions; an arc is one direction of it that the profile may take. Ids of the database meet
+    indices nowhere but here. Whether roads meet is said by node ids alone: a bridge and the road
+    beneath share no node, so they cross without a junction.
+
+    Attributes
+    ----------
+    revision, profile
+        Revision of the network and name of the profile that the times were made for.
+    srid
+        EPSG code of the local projected CRS of `xy`, metres.
+    node_id : int64[n]
+        Id of each node; nodes stand along a Hilbert curve.
+    component : int32[n]
+        Weak component over the profile's arcs, 0 the largest.
+    component_size : int32[c]
+        Nodes of each component.
+    edge_id : int64[m]
+        Id of each edge; edges stand by their first node, then by id.
+    edge_from, edge_to : int32[m]
+        Node indices of the ends.
+    forward_ms, backward_ms : int32[m]
+        Milliseconds over the whole edge, at least 1; `UNREACHED` is "not allowed".
+    length_m : float64[m]
+        Length on the ground (that of `xy` is distorted by the projection).
+    xy : float64[v, 2]
+        Vertices of all edges, metres; the first of an edge lies at its from-node.
+    offsets : int64[m + 1]
+        Edge e has the vertices ``xy[offsets[e]:offsets[e + 1]]``.
+    indptr : int32[n + 1]
+        Arcs that leave node u are ``indptr[u]:indptr[u + 1]``.
+    head, cost_ms, arc_edge : int32[a]
+        Where an arc leads, its time, its edge.
+    arc_forward : bool[a]
+        Whether the arc runs along its edge's direction.
+    rev_indptr, rev_head, rev_cost_ms, rev_edge, rev_forward
+        The same arcs by the node they enter, for searches toward a point.
+    """
+
+    revision: str
+    profile: str
+    srid: int
+    node_id: Ids
+    component: Ints
+    component_size: Ints
+    edge_id: Ids
+    edge_from: Ints
+    edge_to: Ints
+    forward_ms: Ints
+    backward_ms: Ints
+    length_m: Floats
+    xy: Floats
+    offsets: Ids
+    indptr: Ints
+    head: Ints
+    cost_ms: Ints
+    arc_edge: Ints
+    arc_forward: Flags
+    rev_indptr: Ints
+    rev_head: Ints
+    rev_cost_ms: Ints
+    rev_edge: Ints
+    rev_forward: Flags
+
+    def __post_init__(self) -> None:
+        # Threads share the graph: a write would change the answers of all of them.
+        for name in _ARRAYS:
+            getattr(self, name).flags.writeable = False
+
+    @property
+    def node_count(self) -> int:
+        """Number of nodes."""
+        return len(self.node_id)
+
+    @property
+    def edge_count(self) -> int:
+        """Number of edges."""
+        return len(self.edge_id)
+
+    @cached_property
+    def _node_order(self) -> Ids:
+        return np.argsort(self.node_id)
+
+    @cached_property
+    def _edge_order(self) -> Ids:
+        return np.argsort(self.edge_id)
+
+    def node_index(self, ids: npt.ArrayLike) -> Ids:
+        """Return the index of each node id, int64, -1 where there is none."""
+        return _lookup(self.node_id, self._node_order, ids)
+
+    def edge_index(self, ids: npt.ArrayLike) -> Ids:
+        """Return the index of each edge id, int64, -1 where there is none."""
+        return _lookup(self.edge_id, self._edge_order, ids)
+
+    def island_size(self, edge: npt.ArrayLike) -> Ids:
+        """Return the nodes of the component that each edge index belongs to, 0 for index -1.
+
+        A start on an island of 3 nodes explains an empty circle; it is no error.
+        """
+        index = np.asarray(edge, dtype=np.int64)
+        known = index >= 0
+        size = np.zeros(index.shape, dtype=np.int64)
+        size[known] = self.component_size[self.component[self.edge_from[index[known]]]]
+        return size
+
+    def with_times(self, forward_ms: Ints, backward_ms: Ints, *, revision: str) -> RoadGraph:
+        """Return a graph with other times: a scenario. This one stays as it is.
+
+        Parameters
+        ----------
+        forward_ms, backward_ms : int32[m]
+            Times in the order of this graph's edges; `UNREACHED` closes a direction.
+        revision
+            Name of the result, so that no cache takes it for the stored network.
+
+        Raises
+        ------
+        InputError
+            Wrong shape, or a time below 1 ms.
+        """
+        forward = _times("forward_ms", forward_ms, self.edge_count)
+        backward = _times("backward_ms", backward_ms, self.edge_count)
+        return replace(
+            self,
+            revision=revision,
+            forward_ms=forward,
+            backward_ms=backward,
+            **compressed_arcs(self.node_count, self.edge_from, self.edge_to, forward, backward),
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the graph to a folder of .npy files, all or nothing.
+
+        Raises
+        ------
+        OSError
+            It cannot be written; an older copy stays.
+        """
+        meta = {"revision": self.revision, "profile": self.profile, "srid": self.srid}
+        counts = {"nodes": self.node_count, "edges": self.edge_count, "arcs": len(self.head)}
+        write_folder(folder, {name: getattr(self, name) for name in _ARRAYS}, meta | counts)
+
+    @classmethod
+    def load(cls, folder: Path) -> RoadGraph:
+        """Map a saved graph read-only; processes share its memory.
+
+        Raises
+        ------
+        StoredGraphError
+            Missing, damaged or of another format: the caller builds the graph again.
+        """
+        arrays, meta = read_folder(folder)
+        try:
+            graph = cls(
+                revision=meta["revision"],
+                profile=meta["profile"],
+                srid=meta["srid"],
+                **{name: arrays[name] for name in _ARRAYS},
+            )
+        except KeyError as error:
+            raise StoredGraphError(
+                "roads.graph_damaged", parameter=str(folder), reason=repr(error)
+            ) from error
+        if (graph.node_count, graph.edge_count) != (meta.get("nodes"), meta.get("edges")):
+            raise StoredGraphError("roads.graph_damaged", parameter=str(folder), reason="counts")
+        return graph
+
+
+_ARRAYS = tuple(f.name for f in fields(RoadGraph) if f.name not in {"revision", "profile", "srid"})
+
+
+def build_graph(
+    *,
+    revision: str,
+    profile: str,
+    srid: int,
+    edge_id: npt.ArrayLike,
+    from_node: npt.ArrayLike,
+    to_node: npt.ArrayLike,
+    xy: npt.ArrayLike,
+    offsets: npt.ArrayLike,
+    length_m: npt.ArrayLike,
+    forward_ms: npt.ArrayLike,
+    backward_ms: npt.ArrayLike,
+) -> RoadGraph:
+    """Build the graph of one profile. The order of the rows does not matter to the result.
+
+    Parameters
+    ----------
+    revision, profile, srid
+        See `RoadGraph`.
+    edge_id, from_node, to_node : int64[m]
+        Ids, edge ids unique. Self loops and parallel edges are welcome.
+    xy : float64[v, 2]
+        Vertices in metres of the projected CRS, edge after edge, from-node first.
+    offsets : int64[m + 1]
+        Where each edge's vertices begin; at least two to an edge, which may coincide.
+    length_m : float64[m]
+        Length on the ground, 0 allowed.
+    forward_ms, backward_ms : int32[m]
+        Time over the whole edge, at least 1 ms, `UNREACHED` where not allowed.
+
+    Raises
+    ------
+    InputError
+        An array of the wrong shape, a time below 1 ms, an edge id twice, an edge of one vertex,
+        a coordinate that is not finite; ``parameter`` names the array.
+    """
+    ids = np.asarray(edge_id, dtype=np.int64)
+    count = len(ids)
+    starts, ends = np.asarray(from_node, dtype=np.int64), np.asarray(to_node, dtype=np.int64)
+    points = np.asarray(xy, dtype=np.float64).reshape(-1, 2)
+    bounds = np.asarray(offsets, dtype=np.int64)
+    length = np.asarray(length_m, dtype=np.float64)
+    forward = _times("forward_ms", forward_ms, count)
+    backward = _times("backward_ms", backward_ms, count)
+    _require(len(np.unique(ids)) == count, "edge_id")
+    _require(starts.shape == (count,) and ends.shape == (count,), "from_node")
+    _require(bounds.shape == (count + 1,) and bounds[0] == 0, "offsets")
+    _require(bounds[-1] == len(points) and bool((np.diff(bounds) >= 2).all()), "offsets")
+    _require(bool(np.isfinite(points).all()), "xy")
+    _require(length.shape == (count,) and bool((length >= 0).all()), "length_m")
+
+    node_id, inverse = np.unique(np.concatenate([starts, ends]), return_inverse=True)
+    place = np.zeros((len(node_id), 2))
+    place[inverse[:count]] = points[bounds[:-1]]
+    place[inverse[count:]] = points[bounds[1:] - 1]
+    order = np.argsort(hilbert_index(place), kind="stable")
+    rank = np.empty(len(node_id), dtype=np.int32)
+    rank[order] = np.arange(len(node_id), dtype=np.int32)
+    edge_from, edge_to = rank[inverse[:count]], rank[inverse[count:]]
+
+    by_place = np.lexsort((ids, edge_from))
+    sizes = np.diff(bounds)[by_place]
+    new_bounds = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    vertex = np.arange(len(points)) + np.repeat(bounds[:-1][by_place] - new_bounds[:-1], sizes)
+    edge_from, edge_to = edge_from[by_place], edge_to[by_place]
+    forward, backward = forward[by_place], backward[by_place]
+    return RoadGraph(
+        revision=revision,
+        profile=profile,
+        srid=srid,
+        node_id=node_id[order],
+        edge_id=ids[by_place],
+        edge_from=edge_from,
+        edge_to=edge_to,
+        forward_ms=forward,
+        backward_ms=backward,
+        length_m=length[by_place],
+        xy=points[vertex],
+        offsets=new_bounds,
+        **compressed_arcs(len(node_id), edge_from, edge_to, forward, backward),
+    )
+
+
+def _times(name: str, values: npt.ArrayLike, count: int) -> Ints:
+    times = np.array(values, dtype=np.int32)
+    _require(times.shape == (count,) and bool((times >= 1).all()), name)
+    return times
+
+
+def _lookup(ids: Ids, order: Ids, wanted: npt.ArrayLike) -> Ids:
+    asked = np.asarray(wanted, dtype=np.int64)
+    if len(ids) == 0:
+        return np.full(asked.shape, -1, dtype=np.int64)
+    found = order[np.minimum(np.searchsorted(ids, asked, sorter=order), len(ids) - 1)]
+    return np.where(ids[found] == asked, found, -1)
+
+
+def _require(fine: bool, parameter: str) -> None:
+    if not fine:
+        raise InputError("roads.graph_input", parameter=parameter)

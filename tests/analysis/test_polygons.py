@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shapely import Point
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from network import desert, random_graph, straight
+
+from riskmap.analysis.polygons import bands, contours
+from riskmap.analysis.search import search
+from riskmap.errors import InputError
+from riskmap.roads.snap import positions_on
+
+LIMITS = (60_000, 120_000, 180_000)
+
+
+def drawn(graph, starts=((0, 0.0),), limits=LIMITS, **options):
+    edges = graph.edge_index([1000 + start[0] for start in starts])
+    at = positions_on(graph, edges, [start[1] for start in starts])
+    times = search(graph, at, [0] * len(starts), limits[-1])
+    return bands(graph, times, limits, **options)
+
+
+def check(found):
+    for polygon in found.polygons:
+        assert polygon.geom_type == "MultiPolygon"
+        assert polygon.is_valid, shapely.is_valid_reason(polygon)
+    for inner, outer in zip(found.polygons, found.polygons[1:], strict=False):
+        assert inner.difference(outer).area < 1e-6
+        assert inner.area <= outer.area
+
+
+def test_bands_of_a_grid_nest_and_grow():
+    found = drawn(desert(40, 10_000), cell_m=50.0)
+    check(found)
+    assert found.cell_m == 50.0
+    areas = [polygon.area for polygon in found.polygons]
+    # A quarter of a diamond of 6, 12 and 18 blocks of 100 m, and the way off the road.
+    for area, blocks in zip(areas, (6, 12, 18), strict=True):
+        assert (blocks * 100) ** 2 / 2 < area < ((blocks + 2) * 100) ** 2
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_bands_of_random_networks_are_valid_and_nest(seed):
+    random = np.random.default_rng(seed)
+    graph = random_graph(random, 60, 150, 60_000)
+    check(
+        drawn(graph, [(int(random.integers(0, 150)), 0.3)], cell_m=float(random.choice([20, 75])))
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from([0, 99, 100, 101, 150, 200, 201, 10**9]), min_size=36, max_size=36))
+def test_contours_of_any_surface_are_valid(values):
+    surface = np.full((8, 8), 1e9)
+    surface[1:7, 1:7] = np.array(values, dtype=float).reshape(6, 6)
+    small, large = contours(surface, 500_000.0, 3_500_000.0, 75.0, (100, 200))
+    assert small.is_valid
+    assert large.is_valid
+    assert small.difference(large).area < 1e-6
+
+
+def test_holes_and_separate_parts_are_kept():
+    # A ring road of 1 km radius, and another place reached over a fast long bridge far away.
+    angle = np.linspace(0, 2 * np.pi, 25)[:-1]
+    place = {k: (1000 * np.cos(a), 1000 * np.sin(a)) for k, a in enumerate(angle)}
+    place |= {100: (6000.0, 0.0), 101: (6500.0, 0.0)}
+    rows = [(k, (k + 1) % 24, 1000, 1000) for k in range(24)] + [(100, 101, 9000, 9000)]
+    graph = straight(rows, place=place)
+    found = drawn(graph, [(0, 0.0), (24, 0.0)], limits=(20_000,))
+    check(found)
+    (whole,) = found.polygons
+    assert len(whole.geoms) == 2
+    assert not whole.contains(Point(0, 0))
+    assert sum(len(part.interiors) for part in whole.geoms) == 1
+    assert whole.contains(Point(6250, 0))
+
+
+def test_a_wide_river_is_not_leapt_over():
+    place = {0: (0, 0), 1: (2000, 0), 2: (0, 400), 3: (2000, 400)}
+    graph = straight([(0, 1, 60_000, 60_000), (2, 3, 60_000, 60_000)], place=place)
+    (area,) = drawn(graph, limits=(900_000,)).polygons
+    assert area.bounds[3] < 200
+
+
+def test_nothing_reached_is_an_empty_band():
+    graph = straight([(0, 1, 1000, 1000)])
+    nowhere = search(graph, positions_on(graph, [-1], [0.0]), [0], 1000)
+    (area,) = bands(graph, nowhere, [1000]).polygons
+    assert area.is_empty
+    assert area.geom_type == "MultiPolygon"
+
+
+def test_the_start_alone_is_a_small_area():
+    found = drawn(straight([(0, 1, 100_000, 100_000)]), limits=(0, 1000))
+    check(found)
+    assert 0 < found.polygons[0].area < found.polygons[1].area < 75.0**2
+
+
+def test_a_huge_reach_takes_a_coarser_cell():
+    place = {0: (0, 0), 1: (400_000, 300_000)}
+    graph = straight([(0, 1, 900_000, 900_000)], place=place)
+    found = drawn(graph, limits=(900_000,), max_cells=100_000)
+    check(found)
+    assert found.cell_m > 75
+    assert found.polygons[0].intersects(Point(200_000, 150_000).buffer(found.cell_m))
+
+
+def test_a_band_alone_is_the_band_among_others():
+    graph = desert(30, 10_000)
+    at = positions_on(graph, [0], [0.0])
+    times = search(graph, at, [0], 200_000)
+    farther = search(graph, at, [0], 240_000)
+    among = bands(graph, times, LIMITS).polygons
+    assert among[1].equals(bands(graph, times, [120_000]).polygons[0])
+    # A minute of search past the limit settles the border.
+    assert among[1].equals(bands(graph, farther, [120_000]).polygons[0])
+
+
+def test_wrong_input_names_the_parameter():
+    graph = straight([(0, 1, 1000, 1000)])
+    times = search(graph, positions_on(graph, [0], [0.5]), [0], 1000)
+    for limits, options, name in (
+        ([], {}, "limits_ms"),
+        ([2, 1], {}, "limits_ms"),
+        ([1001], {}, "limits_ms"),
+        ([1000], {"cell_m": 0.0}, "cell_m"),
+        ([1000], {"off_road_mps": float("nan")}, "off_road_mps"),
+    ):
+        with pytest.raises(InputError) as caught:
+            bands(graph, times, limits, **options)
+        assert caught.value.parameter == name

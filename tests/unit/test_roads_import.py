@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pyogrio
+import pytest
+import shapely
+
+from riskmap.errors import InputError
+from riskmap.roads.osm import read_osm_pbf
+from riskmap.roads.osm_tags import read_tags, speed_kmh
+from riskmap.roads.vector import read_vector_roads
+
+
+def test_data(name: str) -> Path:
+    beside = Path(__file__).parents[3] / "shared" / "data"
+    path = Path(os.environ.get("RISKMAP_TEST_DATA", beside)) / name
+    if not path.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"{name} is missing: set RISKMAP_TEST_DATA")
+        pytest.skip(f"{name} is missing: set RISKMAP_TEST_DATA")
+    return path
+
+
+test_data.__test__ = False
+
+
+def osm(tmp_path, nodes, ways):
+    """Write an extract: {id: (lon, lat)} and [(id, refs, tags)]."""
+    text = ["<osm version='0.6'>"]
+    text += [f"<node id='{k}' version='1' lon='{x}' lat='{y}'/>" for k, (x, y) in nodes.items()]
+    for number, refs, tags in ways:
+        text.append(f"<way id='{number}' version='1'>")
+        text += [f"<nd ref='{ref}'/>" for ref in refs]
+        text += [f"<tag k='{k}' v='{v}'/>" for k, v in tags.items()]
+        text.append("</way>")
+    path = tmp_path / "small.osm"
+    path.write_text("\n".join([*text, "</osm>"]), encoding="utf-8")
+    return path
+
+
+NODES = {k: (118.0 + k / 1000, 32.0 + (k % 3) / 1000) for k in range(1, 13)}
+
+
+def ends(edges):
+    return {
+        source: (int(a), int(b))
+        for source, a, b in zip(edges.source_id, edges.from_node, edges.to_node, strict=True)
+    }
+
+
+def test_ways_are_split_where_roads_meet(tmp_path):
+    path = osm(
+        tmp_path,
+        NODES,
+        [
+            (10, [1, 2, 3, 4], {"highway": "primary", "name": "Main", "name:zh": "主街"}),
+            (11, [5, 3, 6], {"highway": "residential", "oneway": "-1", "maxspeed": "30 mph"}),
+            (12, [7, 8], {"highway": "construction"}),
+            (13, [7, 2], {"building": "yes"}),
+        ],
+    )
+    seen: list[int] = []
+    edges = read_osm_pbf(path, progress=seen.append)
+    assert ends(edges) == {
+        "way/10/0": (1, 3), "way/10/1": (3, 4), "way/11/0": (5, 3), "way/11/1": (3, 6),
+    }  # fmt: skip
+    assert edges.name == ["主街", "主街", "", ""]
+    assert edges.oneway == ["both", "both", "backward", "backward"]
+    assert edges.maxspeed_kmh[2] == pytest.approx(48.28, abs=0.01)
+    assert math.isnan(edges.maxspeed_kmh[0])
+    assert edges.offsets.tolist() == [0, 3, 5, 7, 9]
+    np.testing.assert_allclose(edges.lonlat[:3], [NODES[1], NODES[2], NODES[3]])
+    assert seen == [3]
+    assert len(edges) == 4
+
+
+def test_a_bridge_crosses_without_a_junction(tmp_path):
+    nodes = {1: (0, 0), 2: (0.02, 0.02), 3: (0, 0.02), 4: (0.02, 0)}
+    path = osm(
+        tmp_path, nodes,
+        [(1, [1, 2], {"highway": "trunk", "bridge": "viaduct", "layer": "1"}),
+         (2, [3, 4], {"highway": "primary", "tunnel": "yes", "layer": "-1"})],
+    )  # fmt: skip
+    edges = read_osm_pbf(path)
+    assert len(edges) == 2
+    assert edges.bridge.tolist() == [True, False]
+    assert edges.tunnel.tolist() == [False, True]
+    assert edges.layer.tolist() == [1, -1]
+
+
+def test_loops_figures_of_eight_and_slips_of_the_pen(tmp_path):
+    path = osm(
+        tmp_path, NODES,
+        [(1, [1, 2, 3, 1], {"highway": "residential", "junction": "roundabout"}),
+         (2, [4, 5, 6, 7, 5, 8], {"highway": "service"}),
+         (3, [9, 9, 10], {"highway": "track"}),
+         (4, [11], {"highway": "track"})],
+    )  # fmt: skip
+    edges = read_osm_pbf(path)
+    assert ends(edges) == {
+        "way/1/0": (1, 1), "way/2/0": (4, 5), "way/2/1": (5, 5), "way/2/2": (5, 8),
+        "way/3/0": (9, 10),
+    }  # fmt: skip
+    assert edges.oneway[0] == "forward"
+    assert (np.diff(edges.offsets) >= 2).all()
+
+
+def test_a_way_that_leaves_the_extract_is_cut(tmp_path):
+    path = osm(tmp_path, NODES, [(1, [1, 2, 99, 3, 4, 98], {"highway": "primary"})])
+    edges = read_osm_pbf(path)
+    assert ends(edges) == {"way/1/0": (1, 2), "way/1/1": (3, 4)}
+    assert [(note.row, note.key) for note in edges.notes] == [(1, "roads.way_incomplete")]
+
+
+def test_a_file_without_roads_or_no_file_is_refused(tmp_path):
+    with pytest.raises(InputError) as caught:
+        read_osm_pbf(osm(tmp_path, NODES, [(1, [1, 2], {"building": "yes"})]))
+    assert caught.value.key == "roads.no_roads"
+    broken = tmp_path / "broken.osm.pbf"
+    broken.write_bytes(b"no")
+    for path in (broken, tmp_path / "absent.osm.pbf"):
+        with pytest.raises(InputError) as caught:
+            read_osm_pbf(path)
+        assert caught.value.key == "roads.file_unreadable"
+
+
+@pytest.mark.parametrize(
+    ("tags", "motor", "foot", "restricted"),
+    [
+        ({"highway": "residential"}, True, True, False),
+        ({"highway": "motorway"}, True, False, False),
+        ({"highway": "footway"}, False, True, False),
+        ({"highway": "cycleway"}, False, False, False),
+        ({"highway": "pedestrian", "motor_vehicle": "yes"}, True, True, False),
+        ({"highway": "service", "access": "private"}, True, True, True),
+        ({"highway": "service", "access": "no"}, False, False, False),
+        ({"highway": "service", "access": "no", "motor_vehicle": "destination"}, True, False, True),
+        ({"highway": "service", "motor_vehicle": "no", "emergency": "yes"}, True, True, True),
+        ({"highway": "primary", "vehicle": "no"}, False, True, False),
+        ({"highway": "primary", "foot": "no"}, True, False, False),
+        ({"highway": "steps", "motor_vehicle": "yes"}, False, True, False),
+        ({"route": "ferry"}, False, True, False),
+        ({"route": "ferry", "motor_vehicle": "yes"}, True, True, False),
+    ],
+)
+def test_who_may_use_a_road(tags, motor, foot, restricted):
+    read = read_tags(tags)
+    assert (read.motor, read.foot, read.restricted) == (motor, foot, restricted)
+
+
+@pytest.mark.parametrize(
+    ("tags", "oneway"),
+    [
+        ({"highway": "motorway"}, "forward"),
+        ({"highway": "motorway", "oneway": "no"}, "both"),
+        ({"highway": "motorway_link"}, "both"),
+        ({"highway": "primary", "junction": "roundabout"}, "forward"),
+        ({"highway": "primary", "junction": "roundabout", "oneway": "-1"}, "backward"),
+        ({"highway": "primary", "oneway": "reversible"}, "both"),
+        ({"highway": "primary", "oneway": "1"}, "forward"),
+    ],
+)
+def test_directions(tags, oneway):
+    assert read_tags(tags).oneway == oneway
+
+
+def test_what_is_no_road():
+    for tags in ({}, {"highway": "proposed"}, {"highway": "pedestrian", "area": "yes"},
+                 {"route": "bus"}, {"highway": "platform"}):  # fmt: skip
+        assert read_tags(tags) is None
+
+
+def test_speeds():
+    assert [speed_kmh(text) for text in ("50", "50 km/h", "62.5")] == [50, 50, 62.5]
+    assert speed_kmh("30 mph") == pytest.approx(48.28, abs=0.01)
+    for text in ("", "none", "walk", "BR:urban", "0", "50;70", "signals"):
+        assert math.isnan(speed_kmh(text))
+
+
+def test_porto_alegre():
+    edges = read_osm_pbf(test_data("porto-alegre/poa_osm.pbf"))
+    assert len(edges) == 28_730
+    assert int(edges.motor.sum()) == 23_168
+    assert len(set(edges.source_id)) == len(edges)
+    assert edges.notes == ()
+    assert int(edges.bridge.sum()) == 205
+    assert (np.diff(edges.offsets) >= 2).all()
+    west, south, east, north = -51.3, -30.3, -51.0, -29.9
+    assert ((edges.lonlat >= (west, south)) & (edges.lonlat <= (east, north))).all()
+
+
+def vector(tmp_path, lines, crs="EPSG:4490", **columns):
+    path = tmp_path / "roads.gpkg"
+    pyogrio.raw.write(
+        path, shapely.to_wkb(np.array(lines, dtype=object)),
+        field_data=[np.array(values, dtype=object) for values in columns.values()],
+        fields=list(columns), geometry_type="Unknown", crs=crs, driver="GPKG",
+    )  # fmt: skip
+    return path
+
+
+def test_a_line_layer(tmp_path):
+    path = vector(
+        tmp_path,
+        [
+            shapely.LineString([(118, 32), (118.1, 32)]),
+            shapely.MultiLineString(
+                [[(118.1, 32), (118.1, 32.1)], [(118.2, 32), (118.1, 32.00000001)]]
+            ),
+            shapely.LineString([(118, 32), (118, 32)]),
+            shapely.Point(1, 1),
+            None,
+            shapely.LineString([(118, 32), (1180, 32)]),
+        ],
+        等级=["primary", "Track", "", "", "", ""],
+        路名=["中山路", None, "", "", "", ""],
+        方向=["F", "sideways", "", "", "", ""],
+        速度=["40", "0", "", "", "", ""],
+        桥=["是", "0", "", "", "", ""],
+    )
+    columns = {"road_class": "等级", "name": "路名", "oneway": "方向", "speed_kmh": "速度",
+               "bridge": "桥"}  # fmt: skip
+    edges = read_vector_roads(path, crs="EPSG:4490", columns=columns)
+    assert edges.source_id == ["row/1/0", "row/2/0", "row/2/1"]
+    assert edges.from_node[1] == edges.to_node[0] == edges.to_node[2]
+    assert edges.road_class == ["primary", "track", "track"]
+    assert edges.name == ["中山路", "", ""]
+    assert edges.oneway == ["forward", "both", "both"]
+    assert edges.maxspeed_kmh[0] == 40
+    assert np.isnan(edges.maxspeed_kmh[1:]).all()
+    assert edges.bridge.tolist() == [True, False, False]
+    told = {(note.row, note.key) for note in edges.notes}
+    assert told == {
+        (2, "roads.row_oneway"), (3, "roads.row_zero_length"), (4, "roads.row_empty"),
+        (5, "roads.row_empty"), (6, "roads.row_coordinates"),
+    }  # fmt: skip
+
+
+def test_projected_lines_come_out_east_first(tmp_path):
+    # 4549 is north-first by its definition; files hold east, north all the same.
+    path = vector(tmp_path, [shapely.LineString([(400_000, 3_540_000), (401_000, 3_540_000)])],
+                  crs="EPSG:4549")  # fmt: skip
+    edges = read_vector_roads(path, crs="EPSG:4549")
+    assert 118 < edges.lonlat[0, 0] < 120
+    assert 31 < edges.lonlat[0, 1] < 33
+
+
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [
+        ({"crs": "WGS84"}, "roads.crs_unknown"),
+        ({"crs": "EPSG:99999999"}, "roads.crs_unknown"),
+        ({"crs": "EPSG:2436"}, "roads.crs_refused"),
+        ({"crs": "EPSG:4610"}, "roads.crs_refused"),
+        ({"crs": "EPSG:4490", "columns": {"name": "无"}}, "roads.column_unknown"),
+        ({"crs": "EPSG:4490", "columns": {"colour": "x"}}, "roads.column_role"),
+        ({"crs": "EPSG:4490", "layer": "none"}, "roads.file_unreadable"),
+    ],
+)
+def test_wrong_options_are_refused(tmp_path, options, key):
+    path = vector(tmp_path, [shapely.LineString([(118, 32), (118.1, 32)])])
+    with pytest.raises(InputError) as caught:
+        read_vector_roads(path, **options)
+    assert caught.value.key == key
+    assert str(caught.value)
+
+
+def test_nanjing():
+    edges = read_vector_roads(
+        test_data("nanjing/roads.gpkg"), crs="EPSG:4326", columns={"speed_kmh": "speed_kmh"}
+    )
+    dropped = [note for note in edges.notes if note.key == "roads.row_zero_length"]
+    assert len(edges) + len(dropped) == 45_723
+    assert len(dropped) == 6
+    assert not (edges.maxspeed_kmh <= 0).any()
