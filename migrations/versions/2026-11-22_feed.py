@@ -246,12 +246,14 @@ REVOKE ALL ON FUNCTION riskmap.attach_layer(regclass, text) FROM PUBLIC;
 """
 
 GRANTS = """
-GRANT SELECT ON city, feed, history, audit, road_speeds, response_phases TO riskmap_api;
+GRANT SELECT ON city, feed, history, audit, road_profiles, road_speeds, response_phases
+    TO riskmap_api;
 GRANT SELECT ON api_keys TO riskmap_api;
 GRANT INSERT ON audit TO riskmap_api;
 SELECT riskmap.attach_feed('road_edges', 'roads', 'feed_changed');
 SELECT riskmap.attach_feed('road_speeds', 'roads', 'feed_flushed');
-REVOKE INSERT, UPDATE, DELETE ON road_speeds FROM riskmap_api;
+SELECT riskmap.attach_feed('road_profiles', 'roads', 'feed_flushed');
+REVOKE INSERT, UPDATE, DELETE ON road_speeds, road_profiles FROM riskmap_api;
 """
 
 # Speeds in km/h: (class, emergency, ordinary, emergency against one-way). No figure below comes
@@ -297,6 +299,19 @@ WALKED = (
     "trunk",
     "trunk_link",
 )
+# profile, names, mode, restricted roads open, source
+PROFILES = (
+    (
+        "emergency",
+        "应急车辆",
+        "Emergency vehicle",
+        "motor",
+        True,
+        "道路交通安全法 第五十三条: on duty free of route, direction and signal limits",
+    ),
+    ("ordinary", "普通车辆", "Ordinary vehicle", "motor", False, "[D]"),
+    ("walk", "步行", "On foot", "foot", True, "[D]"),
+)
 SPEED_SOURCE = "[D] riskmap 初始值 initial value, edit for your city"
 
 # kind, profile, call handling, turnout, set-up (s), source
@@ -334,6 +349,23 @@ def upgrade() -> None:
     run(GRANTS)
     for layer in LAYERS:
         run(f"SELECT riskmap.attach_layer('{layer.replace('-', '_')}', '{layer}')")
+    profiles = sa.table(
+        "road_profiles",
+        *map(sa.column, ("profile", "name_zh", "name_en", "mode", "uses_restricted", "source")),
+    )
+    op.bulk_insert(
+        profiles,
+        [
+            dict(
+                zip(
+                    ("profile", "name_zh", "name_en", "mode", "uses_restricted", "source"),
+                    row,
+                    strict=True,
+                )
+            )
+            for row in PROFILES
+        ],
+    )
     rows = []
     for road_class, emergency, ordinary, against in SPEEDS:
         # Law frees vehicles on duty from limits: the emergency profile ignores tagged ones.
@@ -399,4 +431,4 @@ def downgrade() -> None:
     run = op.get_bind().exec_driver_sql
     run("DROP SCHEMA riskmap CASCADE")
     run("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM riskmap_api")
-    run("DELETE FROM road_speeds; DELETE FROM response_phases")
+    run("DELETE FROM road_speeds; DELETE FROM response_phases; DELETE FROM road_profiles")

@@ -1001,20 +1001,6 @@ def upgrade() -> None:
         postgresql_using="gist",
     )
     op.create_table(
-        "response_phases",
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("profile", sa.Text(), nullable=False),
-        sa.Column("call_handling_s", sa.Double(), nullable=False),
-        sa.Column("turnout_s", sa.Double(), nullable=False),
-        sa.Column("setup_s", sa.Double(), nullable=False),
-        sa.Column("source", sa.Text(), nullable=False),
-        sa.CheckConstraint(
-            "call_handling_s >= 0 AND turnout_s >= 0 AND setup_s >= 0",
-            name=op.f("ck_response_phases_not_negative"),
-        ),
-        sa.PrimaryKeyConstraint("kind", name=op.f("pk_response_phases")),
-    )
-    op.create_table(
         "risk_records",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column(
@@ -1174,19 +1160,15 @@ def upgrade() -> None:
         postgresql_using="gist",
     )
     op.create_table(
-        "road_speeds",
+        "road_profiles",
         sa.Column("profile", sa.Text(), nullable=False),
-        sa.Column("road_class", sa.Text(), nullable=False),
-        sa.Column("speed_kmh", sa.Double(), nullable=False),
-        sa.Column("maxspeed_factor", sa.Double(), nullable=True),
-        sa.Column("against_oneway_factor", sa.Double(), nullable=True),
+        sa.Column("name_zh", sa.Text(), nullable=False),
+        sa.Column("name_en", sa.Text(), nullable=False),
+        sa.Column("mode", sa.Text(), nullable=False),
+        sa.Column("uses_restricted", sa.Boolean(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
-        sa.CheckConstraint(
-            "against_oneway_factor > 0", name=op.f("ck_road_speeds_against_oneway_factor")
-        ),
-        sa.CheckConstraint("maxspeed_factor > 0", name=op.f("ck_road_speeds_maxspeed_factor")),
-        sa.CheckConstraint("speed_kmh > 0 AND speed_kmh <= 200", name=op.f("ck_road_speeds_speed")),
-        sa.PrimaryKeyConstraint("profile", "road_class", name=op.f("pk_road_speeds")),
+        sa.CheckConstraint("mode IN ('motor', 'foot')", name=op.f("ck_road_profiles_mode")),
+        sa.PrimaryKeyConstraint("profile", name=op.f("pk_road_profiles")),
     )
     op.create_table(
         "shelters",
@@ -1361,9 +1343,46 @@ def upgrade() -> None:
         unique=False,
         postgresql_using="gist",
     )
+    op.create_table(
+        "response_phases",
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("profile", sa.Text(), nullable=False),
+        sa.Column("call_handling_s", sa.Double(), nullable=False),
+        sa.Column("turnout_s", sa.Double(), nullable=False),
+        sa.Column("setup_s", sa.Double(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.CheckConstraint(
+            "call_handling_s >= 0 AND turnout_s >= 0 AND setup_s >= 0",
+            name=op.f("ck_response_phases_not_negative"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["profile"], ["road_profiles.profile"], name=op.f("fk_response_phases_profile")
+        ),
+        sa.PrimaryKeyConstraint("kind", name=op.f("pk_response_phases")),
+    )
+    op.create_table(
+        "road_speeds",
+        sa.Column("profile", sa.Text(), nullable=False),
+        sa.Column("road_class", sa.Text(), nullable=False),
+        sa.Column("speed_kmh", sa.Double(), nullable=False),
+        sa.Column("maxspeed_factor", sa.Double(), nullable=True),
+        sa.Column("against_oneway_factor", sa.Double(), nullable=True),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.CheckConstraint(
+            "against_oneway_factor > 0", name=op.f("ck_road_speeds_against_oneway_factor")
+        ),
+        sa.CheckConstraint("maxspeed_factor > 0", name=op.f("ck_road_speeds_maxspeed_factor")),
+        sa.CheckConstraint("speed_kmh > 0 AND speed_kmh <= 200", name=op.f("ck_road_speeds_speed")),
+        sa.ForeignKeyConstraint(
+            ["profile"], ["road_profiles.profile"], name=op.f("fk_road_speeds_profile")
+        ),
+        sa.PrimaryKeyConstraint("profile", "road_class", name=op.f("pk_road_speeds")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("road_speeds")
+    op.drop_table("response_phases")
     op.drop_index("ix_supply_depots_geom_3857", table_name="supply_depots", postgresql_using="gist")
     op.drop_index("ix_supply_depots_geom", table_name="supply_depots", postgresql_using="gist")
     op.drop_index(op.f("ix_supply_depots_admin_code"), table_name="supply_depots")
@@ -1372,7 +1391,7 @@ def downgrade() -> None:
     op.drop_index("ix_shelters_geom", table_name="shelters", postgresql_using="gist")
     op.drop_index(op.f("ix_shelters_admin_code"), table_name="shelters")
     op.drop_table("shelters")
-    op.drop_table("road_speeds")
+    op.drop_table("road_profiles")
     op.drop_index("ix_road_edges_geom_3857", table_name="road_edges", postgresql_using="gist")
     op.drop_index("ix_road_edges_geom", table_name="road_edges", postgresql_using="gist")
     op.drop_table("road_edges")
@@ -1380,7 +1399,6 @@ def downgrade() -> None:
     op.drop_index("ix_risk_records_geom", table_name="risk_records", postgresql_using="gist")
     op.drop_index(op.f("ix_risk_records_admin_code"), table_name="risk_records")
     op.drop_table("risk_records")
-    op.drop_table("response_phases")
     op.drop_index("ix_rescue_teams_geom_3857", table_name="rescue_teams", postgresql_using="gist")
     op.drop_index("ix_rescue_teams_geom", table_name="rescue_teams", postgresql_using="gist")
     op.drop_index(op.f("ix_rescue_teams_admin_code"), table_name="rescue_teams")

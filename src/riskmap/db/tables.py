@@ -14,6 +14,7 @@ from sqlalchemy import (
     Computed,
     DateTime,
     Double,
+    ForeignKey,
     Identity,
     Index,
     Integer,
@@ -150,11 +151,26 @@ ROAD_EDGES: Final = Table(
     Index("ix_road_edges_geom_3857", "geom_3857", postgresql_using="gist"),
 )
 
+# Ways of moving over the network.
+ROAD_PROFILES: Final = Table(
+    "road_profiles",
+    METADATA,
+    Column("profile", Text, primary_key=True),
+    Column("name_zh", Text, nullable=False),
+    Column("name_en", Text, nullable=False),
+    # motor: where motor vehicles may go; foot: where people may walk.
+    Column("mode", Text, nullable=False),
+    # Private, destination-only and emergency-only roads are open to it.
+    Column("uses_restricted", Boolean, nullable=False),
+    Column("source", Text, nullable=False),
+    CheckConstraint("mode IN ('motor', 'foot')", name="mode"),
+)
+
 # Which road classes a profile may use, and how fast. No row: the class is closed to the profile.
 ROAD_SPEEDS: Final = Table(
     "road_speeds",
     METADATA,
-    Column("profile", Text, primary_key=True),
+    Column("profile", Text, ForeignKey(ROAD_PROFILES.c.profile), primary_key=True),
     Column("road_class", Text, primary_key=True),
     Column("speed_kmh", Double, nullable=False),
     # A tagged limit times this is the speed where a limit is known; null: limits are ignored.
@@ -172,7 +188,7 @@ RESPONSE_PHASES: Final = Table(
     "response_phases",
     METADATA,
     Column("kind", Text, primary_key=True),
-    Column("profile", Text, nullable=False),
+    Column("profile", Text, ForeignKey(ROAD_PROFILES.c.profile), nullable=False),
     Column("call_handling_s", Double, nullable=False),
     Column("turnout_s", Double, nullable=False),
     Column("setup_s", Double, nullable=False),

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import shapely
 from psycopg import Connection as DriverConnection
 from pyproj import Transformer
-from sqlalchemy import case, delete, func, insert, select, text
+from sqlalchemy import case, delete, func, insert, or_, select, text
 
 from riskmap.db.sessions import ReadSession, WriteSession
-from riskmap.db.tables import AUDIT, FEED, ROAD_EDGES, ROAD_SPEEDS
+from riskmap.db.tables import AUDIT, FEED, ROAD_EDGES, ROAD_PROFILES, ROAD_SPEEDS
 from riskmap.errors import InputError, UnavailableError
 from riskmap.roads.edges import RoadEdges
 from riskmap.roads.graph import RoadGraph, build_graph
@@ -139,10 +139,10 @@ def roads_revision(session: ReadSession) -> str | None:
 
 
 def profiles(session: ReadSession) -> list[str]:
-    """Return the names of the profiles that have speeds."""
+    """Return the names of the profiles."""
     return list(
         session.execute(
-            select(ROAD_SPEEDS.c.profile).distinct().order_by(ROAD_SPEEDS.c.profile)
+            select(ROAD_PROFILES.c.profile).order_by(ROAD_PROFILES.c.profile)
         ).scalars()
     )
 
@@ -168,8 +168,7 @@ def _times(row_length: npt.NDArray[np.float64], kmh: npt.NDArray[np.float64]) ->
 def read_graph(session: ReadSession, *, profile: str, srid: int, revision: str) -> RoadGraph:
     """Build the graph of a profile from the stored network.
 
-    Walkers go where `foot` allows, vehicles where `motor` does: a profile is on foot when its
-    speeds name footways.
+    Walkers go where `foot` allows, vehicles where `motor` does.
 
     Raises
     ------
@@ -185,11 +184,7 @@ def read_graph(session: ReadSession, *, profile: str, srid: int, revision: str) 
         else_=speed.speed_kmh,
     )
     against = along * speed.against_oneway_factor
-    on_foot = (
-        select(ROAD_SPEEDS.c.profile)
-        .where(ROAD_SPEEDS.c.profile == profile, ROAD_SPEEDS.c.road_class == "footway")
-        .exists()
-    )
+    how = ROAD_PROFILES.c
     statement = (
         select(
             edge.id,
@@ -201,7 +196,11 @@ def read_graph(session: ReadSession, *, profile: str, srid: int, revision: str) 
             case((edge.oneway == "forward", against), else_=along).label("backward_kmh"),
         )
         .join(ROAD_SPEEDS, (speed.road_class == edge.road_class) & (speed.profile == profile))
-        .where(case((on_foot, edge.foot), else_=edge.motor))
+        .join(ROAD_PROFILES, how.profile == speed.profile)
+        .where(
+            case((how.mode == "foot", edge.foot), else_=edge.motor),
+            or_(how.mode == "foot", how.uses_restricted, ~edge.restricted),
+        )
         .order_by(edge.id)
     )
     session.execute(text("SET LOCAL statement_timeout = 0"))
