@@ -1,4 +1,4 @@
-# ruff: noqa: PLR0912, PLR0915, PLR0917 - compiled functions take arrays one by one, and calls cost
+# ruff: noqa: PLR0912, PLR0915 - compiled functions take arrays one by one, and calls cost
 
 """The inner loops of travel times: arrays in, arrays out, compiled, without the GIL.
 

@@ -1,4 +1,4 @@
-# ruff: noqa: PLR0917, PLR1714 - compiled functions take arrays one by one and know no sets
+# ruff: noqa: PLR1714 - compiled functions take arrays one by one and know no sets
 
 """What happens on edges: where starts enter the network, and what parts are reached. Compiled."""
 

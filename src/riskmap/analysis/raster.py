@@ -1,4 +1,4 @@
-# ruff: noqa: PLR0917 - compiled functions take arrays one by one
+
 
 """Travel times on a grid: roads stamped along their shape, then spread off the road."""
 

@@ -140,7 +140,7 @@ def count_inside(
         found["by_risk_level"] = by_level
     if layer.people is not None:
         values = [anchors.rows.fields[layer.people][row] for row in inside]
-        found["people"] = sum(value for value in values if value is not None)
+        found["people"] = round(sum(value for value in values if value is not None))
         # A sum over features of which some say nothing is a least number: say how many.
         found["people_unknown"] = sum(value is None for value in values)
     return found

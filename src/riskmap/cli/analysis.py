@@ -19,7 +19,7 @@ from riskmap.units import LonLat
 
 
 def circle(
-    place: Annotated[str, typer.Argument(help="经度,纬度 lon,lat (WGS 84)")],
+    at: Annotated[str, typer.Option(help="经度,纬度 lon,lat (WGS 84)")],
     minutes: Annotated[str, typer.Option(help="分钟 Minutes")] = "5,10,15",
     kind: Annotated[str | None, typer.Option(help="队伍类别 Kind of team")] = None,
     profile: Annotated[str | None, typer.Option(help="出行方式 Profile")] = None,
@@ -33,11 +33,12 @@ def circle(
 ) -> None:
     """响应圈:几分钟内能到哪里、有谁 Who and what is reached within so many minutes."""
     try:
-        lon, lat = (float(part) for part in place.split(","))
+        lon, lat = (float(part) for part in at.split(","))
         wanted = tuple(float(part) for part in minutes.split(","))
     except ValueError:
-        bad = ("--minutes", minutes) if place.count(",") == 1 else ("lon,lat", place)
-        raise InputError("option.minutes", parameter=bad[0], value=bad[1]) from None
+        raise InputError(
+            "option.circle", parameter="--at, --minutes", at=at, minutes=minutes
+        ) from None
     query = ResponseQuery(
         starts=(LonLat(lon, lat),),
         minutes=wanted,

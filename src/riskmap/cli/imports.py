@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
+from riskmap.catalog.registry import load_catalog
 from riskmap.cli.opening import opened, out, tell
 from riskmap.db.city import read_city
 from riskmap.errors import EXIT_INPUT, InputError
@@ -81,9 +82,7 @@ def import_layer(
     layer: Annotated[str, typer.Argument(help="图层 Layer, see `riskmap layers`")],
     file: Annotated[Path, typer.Argument(help="GeoJSON, GeoPackage 或 CSV")],
     crs: Annotated[str | None, typer.Option(help="坐标系(必填) CRS (needed), EPSG:4490")] = None,
-    map_: Annotated[
-        list[str] | None, typer.Option("--map", help="字段=列名 field=column")
-    ] = None,
+    map_: Annotated[list[str] | None, typer.Option("--map", help="字段=列名 field=column")] = None,
     mapping: Annotated[
         Path | None, typer.Option(help="字段对照文件 Mapping file (fields, values, constants)")
     ] = None,
@@ -113,7 +112,7 @@ def import_layer(
         with Progress(*columns, console=out, transient=True) as bar:
             tasks = {}
 
-            def progress(stage: str, done: int, total: int | None) -> None:
+            def progress(stage: str, done: int, total: int) -> None:
                 if stage not in tasks:
                     tasks[stage] = bar.add_task(stage, total=total)
                 bar.update(tasks[stage], completed=done, total=total)
