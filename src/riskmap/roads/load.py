@@ -141,9 +141,7 @@ def roads_revision(session: ReadSession) -> str | None:
 def profiles(session: ReadSession) -> list[str]:
     """Return the names of the profiles."""
     return list(
-        session.execute(
-            select(ROAD_PROFILES.c.profile).order_by(ROAD_PROFILES.c.profile)
-        ).scalars()
+        session.execute(select(ROAD_PROFILES.c.profile).order_by(ROAD_PROFILES.c.profile)).scalars()
     )
 
 
