@@ -248,6 +248,8 @@ REVOKE ALL ON FUNCTION riskmap.attach_layer(regclass, text) FROM PUBLIC;
 GRANTS = """
 GRANT SELECT ON city, feed, history, audit, road_profiles, road_speeds, response_phases
     TO riskmap_api;
+-- /readyz compares the schema with the code.
+GRANT SELECT ON alembic_version TO riskmap_api;
 GRANT SELECT ON api_keys TO riskmap_api;
 GRANT INSERT ON audit TO riskmap_api;
 SELECT riskmap.attach_feed('road_edges', 'roads', 'feed_changed');
