@@ -1,0 +1,160 @@
+"""What an import says afterwards: how many rows became what, and what is wrong with which row."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from riskmap.errors import InputError
+from riskmap.i18n import LANGS, Lang, say
+
+KEPT: Final = 100
+_SHOWN: Final = 60
+
+
+def shorten(value: object) -> str:
+    """Return a value as a report shows it: one line, at most 60 characters."""
+    text = " ".join(str(value)[: 4 * _SHOWN].split())
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with (or was repaired in) one row.
+
+    Parameters
+    ----------
+    row
+        Number of the data row, from 1; the heading of a table is not counted.
+    key
+        Entry of the catalogue that says the reason.
+    field
+        Field or column at fault; None: the row as a whole.
+    value
+        What stood there, shortened.
+    values
+        What the catalogue's further placeholders are filled with.
+    """
+
+    row: int
+    key: str
+    field: str | None = None
+    value: str | None = None
+    values: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def text(self, lang: Lang) -> str:
+        """Return the reason in one language."""
+        return say(self.key, lang, field=self.field, value=self.value, **self.values)
+
+    def to_json(self) -> dict[str, object]:
+        """Return it as JSON knows it."""
+        return {
+            "row": self.row,
+            "field": self.field,
+            "value": self.value,
+            "problem": self.key,
+            "reason": {lang: self.text(lang) for lang in LANGS},
+        }
+
+
+class ProblemLog:
+    """Collects problems while rows stream by: all are counted, the first ones kept."""
+
+    def __init__(self, keep: int = KEPT) -> None:
+        self._keep = keep
+        self.problems: list[Problem] = []
+        self.notes: list[Problem] = []
+        self.count = 0
+        self.rows = 0
+        self.rejected = 0
+        self.repaired = 0
+
+    def reject(self, problems: list[Problem]) -> set[int]:
+        """Take the problems of one batch and return the rows that fall by them."""
+        rows = {problem.row for problem in problems}
+        self.count += len(problems)
+        self.rejected += len(rows)
+        ordered = sorted(problems, key=lambda problem: problem.row)
+        self.problems += ordered[: max(0, self._keep - len(self.problems))]
+        return rows
+
+    def note(self, notes: list[Problem]) -> None:
+        """Take what was repaired in rows that go in."""
+        self.repaired += len(notes)
+        self.notes += notes[: max(0, self._keep - len(self.notes))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportReport:
+    """The outcome of one import.
+
+    Parameters
+    ----------
+    rows
+        Data rows read; wholly empty rows of a table are none.
+    repaired
+        Rows whose geometry was made valid because that was asked for.
+    problems
+        The first problems; `problem_count` counts all.
+    notes
+        The first repairs.
+    dry_run
+        Nothing was written; the counts say what would have been.
+    """
+
+    layer: str
+    file: str
+    crs: str
+    source_system: str
+    dry_run: bool
+    rows: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    repaired: int = 0
+    rejected: int = 0
+    problem_count: int = 0
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[Problem, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON knows it, texts in both languages."""
+        return {
+            "layer": self.layer,
+            "file": self.file,
+            "crs": self.crs,
+            "source_system": self.source_system,
+            "dry_run": self.dry_run,
+            "rows": self.rows,
+            "inserted": self.inserted,
+            "updated": self.updated,
+            "unchanged": self.unchanged,
+            "repaired": self.repaired,
+            "rejected": self.rejected,
+            "problem_count": self.problem_count,
+            "problems": [problem.to_json() for problem in self.problems],
+            "notes": [note.to_json() for note in self.notes],
+        }
+
+    def render(self, lang: Lang) -> str:
+        """Return the report as lines of text."""
+        counts = self.to_json() | {"kept": len(self.problems)}
+        heading = "ingest.report.dry_run" if self.dry_run else "ingest.report.heading"
+        lines = [say(heading, lang, **counts), say("ingest.report.counts", lang, **counts)]
+        for problem in (*self.problems, *self.notes):
+            lines.append(say("ingest.report.row", lang, row=problem.row, reason=problem.text(lang)))
+        if self.problem_count > len(self.problems):
+            lines.append(say("ingest.report.more", lang, **counts))
+        return "\n".join(lines)
+
+
+class ImportRejectedError(InputError):
+    """Too many rows are wrong: nothing was loaded. The report says which and why."""
+
+    def __init__(self, report: ImportReport) -> None:
+        self.report = report
+        super().__init__(
+            "ingest.rejected", parameter="file", rejected=report.rejected, rows=report.rows
+        )

@@ -1,0 +1,182 @@
+"""One import from file to report: readers -> crs -> checks -> load, in one transaction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+from zoneinfo import ZoneInfo
+
+from riskmap.catalog.spec import Layer
+from riskmap.crs.epsg import read_crs
+from riskmap.db.sessions import Actor, Database
+from riskmap.errors import InputError
+from riskmap.ingest.checks import Checker, Ready
+from riskmap.ingest.load import Counts, load
+from riskmap.ingest.mapping import FieldMapping, Plan
+from riskmap.ingest.readers import Source, read
+from riskmap.ingest.report import ImportRejectedError, ImportReport, ProblemLog, shorten
+from riskmap.ingest.values import BadValueError, storable
+from riskmap.units import Bbox
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage (read, load), how far it is, and of how much."""
+
+_LONGEST_NAME: Final = 64
+
+
+class City(Protocol):
+    """What an import asks of the city."""
+
+    @property
+    def bbox(self) -> Bbox:
+        """Its box: what lies outside is refused."""
+
+    @property
+    def time_zone(self) -> str:
+        """The zone of times that state none, such as `Asia/Shanghai`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOptions:
+    """How to import a file.
+
+    Parameters
+    ----------
+    crs
+        `EPSG:n`; None is refused: nothing is guessed.
+    table
+        Which table of a GeoPackage.
+    source_system
+        Who the rows are from; the same code from another source is another feature.
+    repair
+        Make invalid geometries valid instead of refusing their rows.
+    max_bad_share
+        Share of rows that may be refused while the others go in, 0 to 1. 0: all or nothing.
+    dry_run
+        Check and count, write nothing.
+    """
+
+    crs: str | None
+    mapping: FieldMapping = field(default_factory=FieldMapping)
+    table: str | None = None
+    source_system: str = "local"
+    repair: bool = False
+    max_bad_share: float = 0.0
+    dry_run: bool = False
+
+
+def import_file(
+    database: Database,
+    city: City,
+    layer: Layer,
+    path: Path,
+    options: ImportOptions,
+    *,
+    actor: Actor,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Import a file into a layer, as a whole or (up to the stated share) without its bad rows.
+
+    Raises
+    ------
+    InputError
+        The file, the CRS, the mapping or an option is wrong as a whole.
+    ImportRejectedError
+        Too many rows are wrong; it carries the report, and nothing was loaded.
+    UnavailableError
+        The database is away.
+    """
+    run = _Run(city, layer, path, options, progress)
+    with database.write(actor, timeout_s=0) as session:
+        counts = load(
+            session,
+            layer,
+            run.ready(),
+            source_system=run.source_system,
+            source_crs=run.crs.name,
+            dry_run=options.dry_run,
+        )
+    return run.report(counts)
+
+
+class _Run:
+    """The state of one import while its rows stream by."""
+
+    def __init__(
+        self,
+        city: City,
+        layer: Layer,
+        path: Path,
+        options: ImportOptions,
+        progress: Progress | None,
+    ) -> None:
+        share = options.max_bad_share
+        if not (math.isfinite(share) and 0 <= share <= 1):
+            raise InputError("ingest.share", parameter="max_bad_share", value=str(share))
+        self.source_system = _source_system(options.source_system)
+        self.crs = read_crs(options.crs)
+        self._layer = layer
+        self._path = path
+        self._options = options
+        self._progress = progress or (lambda stage, done, total: None)
+        self._plan = Plan(layer, options.mapping, ZoneInfo(city.time_zone))
+        self._source: Source = read(path, self.crs, options.mapping, table=options.table)
+        if self._source.headings is not None:
+            self._plan.require(self._source.headings)
+        self._log = ProblemLog()
+        self._checker = Checker(
+            layer, self._plan, self.crs, city.bbox, self._log, repair=options.repair
+        )
+
+    def ready(self) -> Iterator[Ready]:
+        """Yield checked rows; at the end, judge the file as a whole.
+
+        The judgement stands inside the transaction: it ends the load before anything is visible.
+        """
+        seen: set[str] = set(self._source.headings or ())
+        for batch in self._source.batches():
+            seen |= batch.columns.keys()
+            rows = self._checker.check(batch)
+            self._progress("read", *batch.position)
+            # After a bad row of an all-or-nothing import the rest is only checked, not copied.
+            if not (self._log.rejected and self._options.max_bad_share == 0):
+                yield rows
+        if self._log.rows == 0:
+            raise InputError("ingest.file.no_rows", parameter="file", value=self._path.name)
+        self._plan.require(sorted(seen))
+        if self._log.rejected > self._options.max_bad_share * self._log.rows:
+            raise ImportRejectedError(self.report(Counts(0, 0, 0)))
+        self._progress("load", 0, self._log.rows)
+
+    def report(self, counts: Counts) -> ImportReport:
+        """Return the report of what has happened so far."""
+        log = self._log
+        return ImportReport(
+            layer=self._layer.id,
+            file=self._path.name,
+            crs=self.crs.name,
+            source_system=self.source_system,
+            dry_run=self._options.dry_run,
+            rows=log.rows,
+            inserted=counts.inserted,
+            updated=counts.updated,
+            unchanged=counts.unchanged,
+            repaired=log.repaired,
+            rejected=log.rejected,
+            problem_count=log.count,
+            problems=tuple(log.problems),
+            notes=tuple(log.notes),
+        )
+
+
+def _source_system(name: str) -> str:
+    try:
+        storable(name)
+    except BadValueError:
+        name = ""
+    if not name.strip() or len(name) > _LONGEST_NAME:
+        raise InputError("ingest.source_system", parameter="source_system", value=shorten(name))
+    return name.strip()
