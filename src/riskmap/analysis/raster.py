@@ -1,5 +1,3 @@
-
-
 """Travel times on a grid: roads stamped along their shape, then spread off the road."""
 
 from __future__ import annotations
