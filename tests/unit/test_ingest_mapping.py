@@ -5,8 +5,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from ingest_help import geojson, point, run, table, trial_layer
 
+from ingest_help import geojson, point, run, table, trial_layer
 from riskmap.errors import InputError
 from riskmap.ingest.mapping import FieldMapping, Plan, read_mapping
 

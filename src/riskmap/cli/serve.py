@@ -11,7 +11,6 @@ import typer
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from riskmap.app import create_app
 from riskmap.cli.opening import opened, tell
 from riskmap.errors import SetupError
 from riskmap.settings import Settings, load_settings
@@ -75,11 +74,6 @@ def serve(
     try:
         tell("serve.starting")
         with opened() as ready:
-            options = {"log_level": "info", "timeout_graceful_shutdown": 10, "access_log": False}
-            if settings.workers == 1:
-                config = uvicorn.Config(create_app(ready.settings), **options)  # type: ignore[arg-type]
-                _Server(config, address).run(sockets=[bound])
-                return
             # Workers are processes of their own: they learn of the database by the environment.
             os.environ["RISKMAP_DATABASE_URL"] = str(ready.settings.database_url)
             if ready.settings.api_database_url is not None:
@@ -88,8 +82,13 @@ def serve(
                 "riskmap.app:from_environment",
                 factory=True,
                 workers=settings.workers,
-                **options,  # type: ignore[arg-type]
+                log_level="info",
+                access_log=False,
+                timeout_graceful_shutdown=10,
             )
+            if settings.workers == 1:
+                _Server(config, address).run(sockets=[bound])
+                return
             tell("serve.ready", address=address)
             Multiprocess(config, sockets=[bound]).run()
     finally:
