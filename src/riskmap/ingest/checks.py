@@ -89,7 +89,9 @@ class Checker:
         self._log.note(
             self._problems(batch, [f for f in shapes.repaired if f.index in kept], set())
         )
-        ready = {name: [values[index] for index in keep] for name, values in columns.items()}
+        ready = columns
+        if rejected:
+            ready = {name: [values[index] for index in keep] for name, values in columns.items()}
         ready["geom"] = list(to_ewkb(shapes.geometry[keep]))
         for name, numbers in zip(("raw_x", "raw_y"), shapes.raw[keep].T, strict=True):
             ready[name] = [None if np.isnan(number) else float(number) for number in numbers]
@@ -130,7 +132,12 @@ class Checker:
         convert = self._plan.converters[name]
         as_json = convert.field.kind is Kind.JSON
         values: list[object] = []
+        # Levels, dates and names of streets repeat: a text that was good once is good again.
+        known: dict[str, object] = {}
         for row, raw in zip(batch.rows, batch.columns[heading], strict=True):
+            if type(raw) is str and raw in known:
+                values.append(known[raw])
+                continue
             value: object = None
             try:
                 value = convert(raw)
@@ -139,6 +146,9 @@ class Checker:
             except BadValueError as error:
                 problems.append(_problem(row, name, raw, error))
                 value = None
+            else:
+                if type(raw) is str:
+                    known[raw] = value
             values.append(value)
         return values
 

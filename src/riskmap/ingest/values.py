@@ -52,7 +52,7 @@ def storable(text: str) -> str:
     BadValueError
         It holds a NUL character or half a surrogate pair.
     """
-    if not text.isascii():
+    if not text.isascii():  # the cheap test first: it is one for every cell
         try:
             text.encode()
         except UnicodeEncodeError:
@@ -234,6 +234,8 @@ class Converter:
             Kind.JSON: read_json,
         }
         self._scalar = self._read.get(field.kind, _text)
+        # Most cells of most files are texts that may be anything.
+        self._plain = field.kind is Kind.TEXT and not (self._allowed or self._translate)
 
     def __call__(self, raw: object) -> object:
         """Return the value for the column, None for null.
@@ -243,6 +245,8 @@ class Converter:
         BadValueError
             The field cannot take it.
         """
+        if self._plain and type(raw) is str:
+            return storable(raw.strip()) or None
         if is_null(raw):
             return None
         if self.field.kind is Kind.TEXTS:
