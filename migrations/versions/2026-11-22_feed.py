@@ -277,7 +277,6 @@ SPEEDS = (
     ("service", 20, 15, 0.5),
     ("road", 35, 25, 0.5),
     ("track", 20, 15, 0.5),
-    ("busway", 45, None, 0.5),
     ("ferry", 8, 8, None),
 )
 WALKED = (
@@ -371,7 +370,9 @@ def upgrade() -> None:
     rows = []
     for road_class, emergency, ordinary, against in SPEEDS:
         # Law frees vehicles on duty from limits: the emergency profile ignores tagged ones.
-        rows.append(("emergency", road_class, emergency, None, against))
+        # Of a road of unknown class the stated speed is all we know.
+        stated = 1.0 if road_class == "road" else None
+        rows.append(("emergency", road_class, emergency, stated, against))
         if ordinary is not None:
             rows.append(("ordinary", road_class, ordinary, 0.8, None))
     rows += [("walk", road_class, 4.8, None, 1.0) for road_class in WALKED if road_class != "steps"]

@@ -12,7 +12,8 @@ MOTOR_CLASSES: Final = frozenset(
     {
         *("motorway", "motorway_link", "trunk", "trunk_link", "primary", "primary_link"),
         *("secondary", "secondary_link", "tertiary", "tertiary_link", "unclassified"),
-        *("residential", "living_street", "service", "track"),
+        # road: a road of unknown class, the only one whose stated speed is all we know of it.
+        *("residential", "living_street", "service", "track", "road"),
     }
 )
 FOOT_CLASSES: Final = frozenset({"footway", "path", "steps", "pedestrian", "cycleway"})

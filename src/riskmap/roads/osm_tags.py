@@ -12,7 +12,6 @@ from riskmap.roads.edges import FOOT_CLASSES, MOTOR_CLASSES, NO_WALK_CLASSES
 # Rare values that are roads all the same; what is neither here nor a class of ours (construction,
 # proposed, platform, raceway, elevator) is no road.
 _SYNONYMS: Final = {
-    "road": "unclassified",
     "busway": "service",
     "bridleway": "path",
     "corridor": "footway",

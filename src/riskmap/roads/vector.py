@@ -197,5 +197,5 @@ def _classes(
         name = text.lower()
         if name and name not in known:
             notes.append(_note(at, "roads.row_class", value=text))
-        found.append(name if name in known else "unclassified")
+        found.append(name if name in known else "road")
     return found
