@@ -13,8 +13,9 @@ from ingest_help import geojson, point, real_file, shape, table
 from riskmap.crs.epsg import read_crs
 from riskmap.errors import InputError
 from riskmap.ingest import read_csv, read_geojson, read_gpkg
+from riskmap.ingest.batches import Batch
 from riskmap.ingest.mapping import FieldMapping
-from riskmap.ingest.readers import Batch, read
+from riskmap.ingest.readers import read
 
 WGS84 = read_crs("EPSG:4326")
 

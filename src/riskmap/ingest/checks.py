@@ -9,8 +9,8 @@ import numpy as np
 
 from riskmap.catalog.spec import Kind, Layer
 from riskmap.crs.epsg import InputCrs
+from riskmap.ingest.batches import Batch
 from riskmap.ingest.mapping import ATTRIBUTES, Assignment, Plan
-from riskmap.ingest.readers import Batch
 from riskmap.ingest.report import Problem, ProblemLog, shorten
 from riskmap.ingest.shapes import Fault, check_shapes, to_ewkb
 from riskmap.ingest.values import BadValueError, is_null, to_json_text

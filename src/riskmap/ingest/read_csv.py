@@ -12,8 +12,8 @@ from typing import Final
 import shapely
 
 from riskmap.errors import InputError
+from riskmap.ingest.batches import BATCH_ROWS, Batch, Geometries, geometries, unreadable
 from riskmap.ingest.mapping import FieldMapping, missing_column
-from riskmap.ingest.readers import BATCH_ROWS, Batch, Geometries, geometries, unreadable
 from riskmap.ingest.report import Problem, shorten
 from riskmap.ingest.values import BadValueError, is_null, read_number
 

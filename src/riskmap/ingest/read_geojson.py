@@ -16,7 +16,7 @@ import shapely
 
 from riskmap.crs.epsg import InputCrs
 from riskmap.errors import InputError
-from riskmap.ingest.readers import (
+from riskmap.ingest.batches import (
     BATCH_ROWS,
     Batch,
     Geometries,

@@ -14,7 +14,7 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldE
 
 from riskmap.crs.epsg import InputCrs
 from riskmap.errors import InputError
-from riskmap.ingest.readers import BATCH_ROWS, Batch, check_declared, geometries, unreadable
+from riskmap.ingest.batches import BATCH_ROWS, Batch, check_declared, geometries, unreadable
 
 _ERRORS: Final = (DataLayerError, DataSourceError, FeatureError, FieldError)
 _SQLITE: Final = b"SQLite format 3\0"

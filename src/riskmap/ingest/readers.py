@@ -9,84 +9,18 @@ which also keeps row numbers, integers and nested values as they stand in the fi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Final
 
 from riskmap.crs.epsg import InputCrs
 from riskmap.errors import InputError
+from riskmap.ingest.batches import Source
 from riskmap.ingest.mapping import FieldMapping
-from riskmap.ingest.report import Problem
+from riskmap.ingest.read_csv import Csv
+from riskmap.ingest.read_geojson import GeoJson
+from riskmap.ingest.read_gpkg import GeoPackage
 
-Geometries = NDArray[Any]
-
-BATCH_ROWS: Final = 10_000
 _REMOTE: Final = re.compile(r"[/\\]*vsi|[a-z][a-z0-9+.-]+:[/\\]", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Some consecutive rows, as the file has them, column by column.
-
-    Parameters
-    ----------
-    rows
-        Number of each data row, from 1.
-    columns
-        Heading -> cells; without the coordinates of a table.
-    geometry
-        Shapely geometries in the file's own coordinates, None where a row has none.
-    problems
-        Rows that could not be read as such.
-    position
-        How far the file is read: done, of all.
-    """
-
-    rows: Sequence[int]
-    columns: dict[str, list[object]]
-    geometry: Geometries
-    problems: tuple[Problem, ...] = ()
-    position: tuple[int, int] = (0, 0)
-
-
-class Source(Protocol):
-    """An opened file."""
-
-    @property
-    def headings(self) -> tuple[str, ...] | None:
-        """The headings, or None when only reading to the end tells them (GeoJSON)."""
-
-    def batches(self) -> Iterator[Batch]:
-        """Yield all rows in the order of the file."""
-
-
-def geometries(items: Sequence[object]) -> Geometries:
-    """Return shapely geometries and None as one array of objects."""
-    array = np.empty(len(items), dtype=object)
-    array[:] = items
-    return array
-
-
-def unreadable(path: Path) -> InputError:
-    """Return the error for a file that is not what its ending says, or is damaged."""
-    return InputError("ingest.file.unreadable", parameter="file", value=path.name)
-
-
-def check_declared(declared: str, crs: InputCrs) -> None:
-    """Compare what a file declares with what the caller stated.
-
-    Raises
-    ------
-    InputError
-        They differ; the message names both.
-    """
-    if not crs.is_same_as(declared):
-        name = " ".join(declared.split())[:80]
-        raise InputError("crs.differs", parameter="crs", value=crs.name, declared=name)
 
 
 def read(
@@ -108,9 +42,6 @@ def read(
     InputError
         It is remote, missing, empty, of another format, or not what its ending says.
     """
-    # Here, so that the readers can share this module's types.
-    from riskmap.ingest import read_csv, read_geojson, read_gpkg  # noqa: PLC0415
-
     if _REMOTE.match(str(path)):
         raise InputError("ingest.file.remote", parameter="file", value=str(path)[:120])
     ending = path.suffix.lower()
@@ -129,7 +60,7 @@ def read(
         raise InputError("ingest.file.empty", parameter="file", value=path.name)
     mapping = mapping or FieldMapping()
     if ending == ".gpkg":
-        return read_gpkg.GeoPackage(path, head, crs, table)
+        return GeoPackage(path, head, crs, table)
     if ending == ".csv":
-        return read_csv.Csv(path, mapping)
-    return read_geojson.GeoJson(path, crs)
+        return Csv(path, mapping)
+    return GeoJson(path, crs)

@@ -13,10 +13,11 @@ from riskmap.catalog.spec import Layer
 from riskmap.crs.epsg import read_crs
 from riskmap.db.sessions import Actor, Database
 from riskmap.errors import InputError
+from riskmap.ingest.batches import Source
 from riskmap.ingest.checks import Checker, Ready
 from riskmap.ingest.load import Counts, load
 from riskmap.ingest.mapping import FieldMapping, Plan
-from riskmap.ingest.readers import Source, read
+from riskmap.ingest.readers import read
 from riskmap.ingest.report import ImportRejectedError, ImportReport, ProblemLog, shorten
 from riskmap.ingest.values import BadValueError, storable
 from riskmap.units import Bbox

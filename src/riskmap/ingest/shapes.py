@@ -13,7 +13,7 @@ from shapely import GeometryType as T
 
 from riskmap.catalog.spec import Geometry
 from riskmap.crs.epsg import InputCrs
-from riskmap.ingest.readers import Geometries
+from riskmap.ingest.batches import Geometries
 from riskmap.units import WGS84, Bbox
 
 _POINTS: Final = (T.POINT, T.MULTIPOINT)

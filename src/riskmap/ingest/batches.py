@@ -1,0 +1,80 @@
+"""What every reader yields: batches of rows, as the file has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from riskmap.crs.epsg import InputCrs
+from riskmap.errors import InputError
+from riskmap.ingest.report import Problem
+
+Geometries = NDArray[Any]
+
+BATCH_ROWS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some consecutive rows, as the file has them, column by column.
+
+    Parameters
+    ----------
+    rows
+        Number of each data row, from 1.
+    columns
+        Heading -> cells; without the coordinates of a table.
+    geometry
+        Shapely geometries in the file's own coordinates, None where a row has none.
+    problems
+        Rows that could not be read as such.
+    position
+        How far the file is read: done, of all.
+    """
+
+    rows: Sequence[int]
+    columns: dict[str, list[object]]
+    geometry: Geometries
+    problems: tuple[Problem, ...] = ()
+    position: tuple[int, int] = (0, 0)
+
+
+class Source(Protocol):
+    """An opened file."""
+
+    @property
+    def headings(self) -> tuple[str, ...] | None:
+        """The headings, or None when only reading to the end tells them (GeoJSON)."""
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield all rows in the order of the file."""
+
+
+def geometries(items: Sequence[object]) -> Geometries:
+    """Return shapely geometries and None as one array of objects."""
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    return array
+
+
+def unreadable(path: Path) -> InputError:
+    """Return the error for a file that is not what its ending says, or is damaged."""
+    return InputError("ingest.file.unreadable", parameter="file", value=path.name)
+
+
+def check_declared(declared: str, crs: InputCrs) -> None:
+    """Compare what a file declares with what the caller stated.
+
+    Raises
+    ------
+    InputError
+        They differ; the message names both.
+    """
+    if not crs.is_same_as(declared):
+        name = " ".join(declared.split())[:80]
+        raise InputError("crs.differs", parameter="crs", value=crs.name, declared=name)
