@@ -200,8 +200,8 @@ def test_the_role_has_exactly_its_grants(whole: Database) -> None:
     assert columns == []
     sequences = rows(
         whole,
-        "SELECT oid::regclass FROM pg_class WHERE relkind = 'S'"
-        " AND has_sequence_privilege('riskmap_api', oid, 'USAGE, SELECT, UPDATE')",
+        "SELECT sequencename FROM pg_sequences WHERE has_sequence_privilege('riskmap_api',"
+        " format('%I.%I', schemaname, sequencename), 'USAGE, SELECT, UPDATE')",
     )
     assert sequences == []
 

@@ -94,7 +94,7 @@ def test_a_timeout_is_an_answer_and_the_connection_goes_on(hurried: Database) ->
         session.execute(text("SELECT pg_sleep(0.5)"))
 
 
-def kill(cluster: Cluster, database: Database, *, user: str = "%") -> None:
+def kill(cluster: Cluster, database: Database) -> None:
     with connect(cluster) as session:
         session.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",

@@ -107,8 +107,10 @@ def restore(
     fresh, old = f"{stem}_restore_{stamp}", f"{stem}_before_{stamp}"
     admin = create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
     quote = admin.dialect.identifier_preparer.quote
-    with connect_owner(admin) as connection:
+    whole = admin.execution_options(isolation_level="READ COMMITTED")
+    with connect_owner(whole) as connection, connection.begin():
         ensure_role(connection)
+    with connect_owner(admin) as connection:
         try:
             connection.execute(
                 text(f"CREATE DATABASE {quote(fresh)} TEMPLATE template0 ENCODING 'UTF8'")
@@ -125,7 +127,7 @@ def restore(
                 schema_state(restored)
             looked.dispose()
             # Both names or neither, whatever happens in between.
-            with admin.execution_options(isolation_level="READ COMMITTED").begin() as swap:
+            with whole.begin() as swap:
                 swap.execute(text(f"ALTER DATABASE {quote(name)} RENAME TO {quote(old)}"))
                 swap.execute(text(f"ALTER DATABASE {quote(fresh)} RENAME TO {quote(name)}"))
         except BaseException as error:
