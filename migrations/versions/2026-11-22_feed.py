@@ -449,7 +449,6 @@ def upgrade() -> None:
         run(f"SELECT riskmap.attach_layer('{layer.replace('-', '_')}', '{layer}')")
 
 
-
 def downgrade() -> None:
     run = op.get_bind().exec_driver_sql
     run("DROP SCHEMA riskmap CASCADE")
