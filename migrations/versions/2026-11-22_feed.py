@@ -33,8 +33,11 @@ LAYERS = (
 )
 
 # Every function runs as its owner with a fixed search_path, so that a writer needs no right on
-# feed, history or audit and cannot slip another table or operator under them.
+# feed, history or audit and cannot slip another table or operator under them. None but the owner
+# may EXECUTE them, which a trigger that fires does not ask for: whoever may could hang them on a
+# temporary table of his own, renumber the feed with it, or have a cast of his run as the owner.
 FUNCTIONS = """
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 CREATE SCHEMA riskmap;
 REVOKE ALL ON SCHEMA riskmap FROM PUBLIC;
 GRANT USAGE ON SCHEMA riskmap TO riskmap_api;
@@ -62,7 +65,22 @@ BEGIN
     INSERT INTO public.audit (actor, action, subject, row_count, feed_id, request_id)
     VALUES (riskmap.actor(), lower(op), layer, n, noted, riskmap.request());
 END $$;
-REVOKE ALL ON FUNCTION riskmap.note(text, text, bigint, int[], float8[]) FROM PUBLIC;
+
+-- An audit row for what is no change of one layer's rows: keys, the city, a whole import. The
+-- API's role has no INSERT on the audit; what it says here bears the database's time, login and
+-- actor, and an action with a dot, which no row that a trigger wrote has.
+CREATE FUNCTION riskmap.record(action text, subject text, n bigint, detail jsonb)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    IF action IS NULL OR action !~ '^[a-z]+[.][a-z]+$' THEN
+        RAISE EXCEPTION 'riskmap.record: % is no action such as city.init', action
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    INSERT INTO public.audit (actor, action, subject, row_count, request_id, detail)
+    VALUES (riskmap.actor(), action, subject, n, riskmap.request(), detail);
+END $$;
 
 -- Runs at commit (deferred). The lock is given back only after the commit is visible, so a later
 -- number never shows before an earlier one; and it is asked for at the very end, so that an
@@ -182,27 +200,28 @@ BEGIN
     RETURN NEW;
 END $$;
 
--- Statement triggers: the versions that an update, delete or truncate supersedes.
+-- Statement triggers: the versions that an update, delete or truncate supersedes. The geometries
+-- stay out of the JSON from the start: to_jsonb would write both as GeoJSON first, which costs
+-- more than all the rest, and fails for a curve, which then could never be deleted. A client that
+-- set extra_float_digits for its own output does not round the numbers that are kept.
 CREATE FUNCTION riskmap.history_keep() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
+SET extra_float_digits = 1
 AS $$
+DECLARE
+    superseded CONSTANT text := CASE TG_OP
+        WHEN 'TRUNCATE' THEN format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME) ELSE 'old_rows' END;
+    kept text;
 BEGIN
-    INSERT INTO public.history (layer, feature_id, version, op, "row", geom, actor, request_id)
-    SELECT TG_ARGV[0], o.id, o.version, lower(TG_OP),
-        to_jsonb(o) - 'geom' - 'geom_3857', o.geom, riskmap.actor(), riskmap.request()
-    FROM old_rows o;
-    RETURN NULL;
-END $$;
-
-CREATE FUNCTION riskmap.history_keep_all() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, public, pg_temp
-AS $$
-BEGIN
+    SELECT string_agg(format('o.%I', attname), ', ' ORDER BY attnum) INTO kept
+    FROM pg_attribute
+    WHERE attrelid = TG_RELID AND attnum > 0 AND NOT attisdropped
+        AND attname NOT IN ('geom', 'geom_3857');
     EXECUTE format(
         'INSERT INTO public.history (layer, feature_id, version, op, "row", geom, actor, request_id)'
-        ' SELECT $1, o.id, o.version, ''truncate'', to_jsonb(o) - ''geom'' - ''geom_3857'', o.geom,'
-        ' riskmap.actor(), riskmap.request() FROM %I.%I o', TG_TABLE_SCHEMA, TG_TABLE_NAME)
-    USING TG_ARGV[0];
+        ' SELECT $1, o.id, o.version, $2, to_jsonb(k), o.geom, riskmap.actor(), riskmap.request()'
+        ' FROM %s o CROSS JOIN LATERAL (SELECT %s) k', superseded, kept)
+    USING TG_ARGV[0], lower(TG_OP);
     RETURN NULL;
 END $$;
 
@@ -239,10 +258,10 @@ BEGIN
         ' REFERENCING OLD TABLE AS old_rows'
         ' FOR EACH STATEMENT EXECUTE FUNCTION riskmap.history_keep(%L)', target, layer);
     EXECUTE format('CREATE TRIGGER history_truncate BEFORE TRUNCATE ON %s'
-        ' FOR EACH STATEMENT EXECUTE FUNCTION riskmap.history_keep_all(%L)', target, layer);
+        ' FOR EACH STATEMENT EXECUTE FUNCTION riskmap.history_keep(%L)', target, layer);
 END $$;
-REVOKE ALL ON FUNCTION riskmap.attach_feed(regclass, text, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION riskmap.attach_layer(regclass, text) FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA riskmap FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION riskmap.record(text, text, bigint, jsonb) TO riskmap_api;
 """
 
 GRANTS = """
@@ -251,7 +270,6 @@ GRANT SELECT ON city, feed, history, audit, road_profiles, road_speeds, response
 -- /readyz compares the schema with the code.
 GRANT SELECT ON alembic_version TO riskmap_api;
 GRANT SELECT ON api_keys TO riskmap_api;
-GRANT INSERT ON audit TO riskmap_api;
 SELECT riskmap.attach_feed('road_edges', 'roads', 'feed_changed');
 SELECT riskmap.attach_feed('road_speeds', 'roads', 'feed_flushed');
 SELECT riskmap.attach_feed('road_profiles', 'roads', 'feed_flushed');
@@ -347,9 +365,6 @@ PHASES = (
 def upgrade() -> None:
     run = op.get_bind().exec_driver_sql
     run(FUNCTIONS.replace("%", "%%"))  # the driver takes a lone % for a placeholder
-    run(GRANTS)
-    for layer in LAYERS:
-        run(f"SELECT riskmap.attach_layer('{layer.replace('-', '_')}', '{layer}')")
     profiles = sa.table(
         "road_profiles",
         *map(sa.column, ("profile", "name_zh", "name_en", "mode", "uses_restricted", "source")),
@@ -428,6 +443,10 @@ def upgrade() -> None:
             for row in PHASES
         ],
     )
+    # Last: what a new database starts with is no change for its feed and audit.
+    run(GRANTS)
+    for layer in LAYERS:
+        run(f"SELECT riskmap.attach_layer('{layer.replace('-', '_')}', '{layer}')")
 
 
 def downgrade() -> None:

@@ -10,21 +10,10 @@ from typing import Any
 from sqlalchemy import Row, func, insert, select, update
 
 from riskmap.access.keys import Caller, KeyRole, NewKey, digest, new_key, prefix_of
+from riskmap.db.audit import record
 from riskmap.db.sessions import AsyncReadSession, ReadSession, WriteSession
 from riskmap.db.tables import API_KEYS, AUDIT
 from riskmap.errors import NotFoundError, UnauthenticatedError
-
-
-def _audit(session: WriteSession, action: str, subject: str, detail: dict[str, Any]) -> None:
-    session.execute(
-        insert(AUDIT).values(
-            actor=func.riskmap.actor(),
-            action=action,
-            subject=subject,
-            request_id=func.riskmap.request(),
-            detail=detail,
-        )
-    )
 
 
 def create_key(
@@ -37,7 +26,7 @@ def create_key(
             prefix=key.prefix, sha256=key.sha256, name=name, role=role, expires_at=expires_at
         )
     )
-    _audit(session, "key.create", key.prefix, {"name": name, "role": role})
+    record(session, "key.create", key.prefix, {"name": name, "role": role})
     return key
 
 
@@ -56,7 +45,7 @@ def revoke_key(session: WriteSession, prefix: str) -> None:
     )
     if done.rowcount == 0:
         raise NotFoundError("key.unknown", parameter="prefix", value=prefix)
-    _audit(session, "key.revoke", prefix, {})
+    record(session, "key.revoke", prefix, {})
 
 
 def list_keys(session: ReadSession) -> Sequence[Row[Any]]:

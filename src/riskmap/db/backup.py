@@ -102,11 +102,15 @@ def restore(
             raise ConflictError("backup.holds", parameter="--replace", name=name)
     database.dispose()
     stamp = f"{datetime.now(UTC):%Y%m%d%H%M%S}"
-    fresh, old = f"{name}_restore_{stamp}", f"{name}_before_{stamp}"
+    # PostgreSQL cuts names at 63 bytes, silently: two would become one.
+    stem = name.encode()[:40].decode(errors="ignore")
+    fresh, old = f"{stem}_restore_{stamp}", f"{stem}_before_{stamp}"
     admin = create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
     quote = admin.dialect.identifier_preparer.quote
-    with connect_owner(admin) as connection:
+    whole = admin.execution_options(isolation_level="READ COMMITTED")
+    with connect_owner(whole) as connection, connection.begin():
         ensure_role(connection)
+    with connect_owner(admin) as connection:
         try:
             connection.execute(
                 text(f"CREATE DATABASE {quote(fresh)} TEMPLATE template0 ENCODING 'UTF8'")
@@ -122,13 +126,14 @@ def restore(
             with looked.connect() as restored:
                 schema_state(restored)
             looked.dispose()
-            connection.execute(text(f"ALTER DATABASE {quote(name)} RENAME TO {quote(old)}"))
-            connection.execute(text(f"ALTER DATABASE {quote(fresh)} RENAME TO {quote(name)}"))
-        except DBAPIError as error:
-            connection.execute(text(f"DROP DATABASE IF EXISTS {quote(fresh)}"))
-            raise ConflictError("backup.busy", parameter=name, name=name) from error
-        except SetupError:
-            connection.execute(text(f"DROP DATABASE IF EXISTS {quote(fresh)}"))
+            # Both names or neither, whatever happens in between.
+            with whole.begin() as swap:
+                swap.execute(text(f"ALTER DATABASE {quote(name)} RENAME TO {quote(old)}"))
+                swap.execute(text(f"ALTER DATABASE {quote(fresh)} RENAME TO {quote(name)}"))
+        except BaseException as error:
+            connection.execute(text(f"DROP DATABASE IF EXISTS {quote(fresh)} WITH (FORCE)"))
+            if isinstance(error, DBAPIError):
+                raise ConflictError("backup.busy", parameter=name, name=name) from error
             raise
-        connection.execute(text(f"DROP DATABASE {quote(old)}"))
+        connection.execute(text(f"DROP DATABASE {quote(old)} WITH (FORCE)"))
     admin.dispose()

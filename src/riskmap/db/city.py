@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
-from pyproj import CRS
+from pyproj import CRS, Proj
 from pyproj.exceptions import CRSError
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 
+from riskmap.db.audit import record
 from riskmap.db.sessions import ReadSession, WriteSession
 from riskmap.db.tables import CITY
 from riskmap.errors import ConflictError, InputError, UnavailableError
 from riskmap.units import Bbox
+
+MOST_DISTORTED: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,10 @@ def check_city(city: City) -> None:
         or box.north > area.north + 1
     ):
         raise InputError("city.crs_elsewhere", parameter="crs", value=city.local_srid, hint=hint)
+    # Web Mercator is metres too, and a quarter too long at 36°: a local system is true to 1 %.
+    factors = Proj(crs).get_factors((box.west + box.east) / 2, (box.south + box.north) / 2)
+    if max(abs(factors.meridional_scale - 1), abs(factors.parallel_scale - 1)) > MOST_DISTORTED:
+        raise InputError("city.crs_distorts", parameter="crs", value=city.local_srid, hint=hint)
     if city.time_zone not in available_timezones():
         raise InputError("city.time_zone", parameter="timezone", value=city.time_zone)
 
@@ -108,6 +116,8 @@ def write_city(session: WriteSession, city: City, *, replace: bool = False) -> N
         There is a city already and `replace` was not asked for.
     """
     check_city(city)
+    # Two at once: the second waits here and then finds the first one's city.
+    session.execute(text("LOCK TABLE city IN SHARE ROW EXCLUSIVE MODE"))
     present = find_city(session)
     values = {
         "name": city.name,
@@ -123,3 +133,4 @@ def write_city(session: WriteSession, city: City, *, replace: bool = False) -> N
         session.execute(update(CITY).values(values))
     else:
         raise ConflictError("city.exists", parameter="name", name=present.name)
+    record(session, "city.init" if present is None else "city.replace", city.name, values)

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from riskmap.db.sessions import API_ROLE, Database
+from riskmap.db.sessions import API_ROLE, Database, shown
 from riskmap.errors import SetupError
 
 MIN_POSTGRES = 15
@@ -83,7 +83,7 @@ def connect_owner(engine: Engine) -> Connection:
         raise SetupError(
             "database.connect",
             parameter="RISKMAP_DATABASE_URL",
-            url=engine.url.render_as_string(hide_password=True),
+            url=shown(engine.url),
             reason=reason[0] if reason else "?",
         ) from error
 
@@ -114,20 +114,34 @@ def check_server(connection: Connection) -> None:
 
 
 def ensure_role(connection: Connection) -> None:
-    """Make the API's role, or say what an administrator must run."""
+    """Make the API's role and be a member of it, or say what an administrator must run."""
+    user = connection.execute(text("SELECT current_user")).scalar_one()
     try:
         with connection.begin_nested():
+            # Roles belong to the whole server: somebody else's migration may be faster.
+            connection.execute(
+                text(
+                    f"DO $$ BEGIN IF to_regrole('{API_ROLE}') IS NULL THEN"
+                    f" CREATE ROLE {API_ROLE} NOLOGIN; END IF;"
+                    " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+                )
+            )
+    except ProgrammingError as error:
+        raise SetupError("database.role", role=API_ROLE, user=user) from error
+    try:
+        with connection.begin_nested():
+            # From 16 on, whoever made a role is its member and still may not take it on.
             if not connection.execute(
-                text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": API_ROLE}
-            ).first():
-                connection.execute(text(f"CREATE ROLE {API_ROLE} NOLOGIN"))
-            if not connection.execute(
-                text("SELECT pg_has_role(current_user, :role, 'MEMBER')"), {"role": API_ROLE}
+                text(
+                    "SELECT pg_has_role(current_user, :role, CASE WHEN"
+                    " current_setting('server_version_num')::int >= 160000"
+                    " THEN 'SET' ELSE 'MEMBER' END)"
+                ),
+                {"role": API_ROLE},
             ).scalar_one():
                 connection.execute(text(f"GRANT {API_ROLE} TO CURRENT_USER"))
     except ProgrammingError as error:
-        user = connection.execute(text("SELECT current_user")).scalar_one()
-        raise SetupError("database.role", role=API_ROLE, user=user) from error
+        raise SetupError("database.membership", role=API_ROLE, user=user) from error
 
 
 def migrate(database: Database) -> SchemaState:

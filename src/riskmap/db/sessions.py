@@ -12,6 +12,9 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from psycopg import Error as DriverError
+from psycopg import InterfaceError as DriverInterfaceError
+from psycopg import OperationalError as DriverOperationalError
 from sqlalchemy import (
     URL,
     Connection,
@@ -22,7 +25,8 @@ from sqlalchemy import (
     make_url,
     text,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncResult, create_async_engine
 
 from riskmap.errors import SetupError, UnavailableError
@@ -84,11 +88,17 @@ def _url(value: str, parameter: str) -> URL:
     """Read a database URL and say which driver it means: psycopg 3, whatever it names."""
     try:
         url = make_url(value)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: the port is no number
         raise SetupError("database.url", parameter=parameter) from None
     if url.get_backend_name() not in ("postgresql", "postgres"):
         raise SetupError("database.url", parameter=parameter)
     return url.set(drivername="postgresql+psycopg")
+
+
+def shown(url: URL) -> str:
+    """Return a database's address as it may be printed: a password may stand in the query too."""
+    hidden = [key for key in url.query if "password" in key.lower()]
+    return url.difference_update_query(hidden).render_as_string(hide_password=True)
 
 
 class Database:
@@ -119,7 +129,10 @@ class Database:
         self.api_url = (
             _url(api_url, "RISKMAP_API_DATABASE_URL") if isinstance(api_url, str) else api_url
         )
-        connect: dict[str, Any] = {"options": options, "connect_timeout": 10}
+        # The encoding is said: texts of an SQL_ASCII server would come as bytes, and its refusal
+        # (riskmap.db.migrate) would end in the driver.
+        owner: dict[str, Any] = {"connect_timeout": 10, "client_encoding": "utf8"}
+        connect = owner | {"options": options}
         pool: dict[str, Any] = {
             "pool_size": settings.pool_size,
             "max_overflow": 0,
@@ -131,7 +144,7 @@ class Database:
             self.api_url, connect_args=connect, **pool
         )
         self.owner_engine: Engine = create_engine(
-            self.owner_url, connect_args={"connect_timeout": 10}, pool_size=1, pool_pre_ping=True
+            self.owner_url, connect_args=owner, pool_size=1, pool_pre_ping=True
         )
 
     @contextmanager
@@ -170,7 +183,7 @@ class Database:
                     text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 )
                 yield AsyncReadSession(connection)
-        except DBAPIError as error:
+        except (DBAPIError, DriverError, PoolTimeout) as error:
             raise unavailable(error) from error
 
     def dispose(self) -> None:
@@ -184,13 +197,20 @@ class Database:
         self.dispose()
 
 
-def unavailable(error: DBAPIError) -> Exception:
-    """Turn a lost connection or a timeout into an answer; anything else stays what it is."""
-    state = getattr(error.orig, "sqlstate", None)
+def unavailable(error: DBAPIError | DriverError | PoolTimeout) -> Exception:
+    """Turn a lost connection or a timeout into an answer; anything else stays what it is.
+
+    COPY speaks to the driver itself, whose errors come without SQLAlchemy's wrapping.
+    """
+    if isinstance(error, PoolTimeout):
+        return UnavailableError("database.busy")
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(cause, "sqlstate", None)
     if state == "57014":
         return UnavailableError("database.timeout")
-    lost = error.connection_invalidated or state is None or state[:2] in ("08", "57", "53")
-    if lost and isinstance(error, OperationalError | InterfaceError):
+    if isinstance(cause, DriverOperationalError | DriverInterfaceError) and (
+        state is None or state[:2] in ("08", "57", "53")
+    ):
         return UnavailableError("database.away")
     return error
 
@@ -200,7 +220,7 @@ def _connected(engine: Engine) -> Iterator[Connection]:
     try:
         with engine.connect() as connection:
             yield connection
-    except DBAPIError as error:
+    except (DBAPIError, DriverError, PoolTimeout) as error:
         raise unavailable(error) from error
 
 

@@ -10,10 +10,11 @@ import numpy.typing as npt
 import shapely
 from psycopg import Connection as DriverConnection
 from pyproj import Transformer
-from sqlalchemy import case, delete, func, insert, or_, select, text
+from sqlalchemy import case, delete, func, or_, select, text
 
+from riskmap.db.audit import record
 from riskmap.db.sessions import ReadSession, WriteSession
-from riskmap.db.tables import AUDIT, FEED, ROAD_EDGES, ROAD_PROFILES, ROAD_SPEEDS
+from riskmap.db.tables import FEED, ROAD_EDGES, ROAD_PROFILES, ROAD_SPEEDS
 from riskmap.errors import InputError, UnavailableError
 from riskmap.roads.edges import RoadEdges
 from riskmap.roads.graph import RoadGraph, build_graph
@@ -97,15 +98,12 @@ def replace_edges(session: WriteSession, edges: RoadEdges, box: Bbox, *, source:
         for row in rows:
             copy.write_row(row)
     state = stored_edges(session)
-    session.execute(
-        insert(AUDIT).values(
-            actor=func.riskmap.actor(),
-            action="roads.import",
-            subject=FEED_NAME,
-            row_count=state.edges,
-            request_id=func.riskmap.request(),
-            detail={"source": source, "length_km": round(state.length_km, 1)},
-        )
+    record(
+        session,
+        "roads.import",
+        FEED_NAME,
+        {"source": source, "length_km": round(state.length_km, 1)},
+        row_count=state.edges,
     )
     return state
 
