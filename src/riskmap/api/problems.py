@@ -35,6 +35,8 @@ def problem(error: RiskmapError, request: Request, status: int | None = None) ->
         if name in error.values:
             body[name] = error.values[name]
     headers = {"Content-Language": "zh-CN" if lang == "zh" else "en", "Vary": "Accept-Language"}
+    # A 404 may be cached without being told so; the feature may come, the key may change.
+    headers["Cache-Control"] = "no-store"
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="riskmap"'
     if isinstance(error, UnavailableError):
@@ -65,7 +67,11 @@ def _http(request: Request, error: Exception) -> Response:
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
     first = error.errors()[0]
+    # The place in a body that is no JSON is a number of characters: it names no parameter.
+    broken = first["type"] == "json_invalid"
     where = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
+    if broken:
+        where.clear()
     return problem(
         InputError("body.invalid", parameter=".".join(where) or "body", reason=first["msg"]),
         request,
