@@ -107,7 +107,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.context = context
     problems.install(app)
     for router in (collections.router, tiles.router, analysis.router, service.router):
-        app.include_router(router)
+        app.include_router(router, responses=problems.RESPONSES)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

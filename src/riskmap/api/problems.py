@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from riskmap.api.deps import language
 from riskmap.errors import InputError, NotFoundError, RiskmapError, UnavailableError
 
 log = logging.getLogger("riskmap")
+
+MEDIA = "application/problem+json"
+# For OpenAPI: every route may answer so. It also keeps FastAPI's own 422 out of the document,
+# which no route ever gives.
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {
+        "description": "RFC 9457 problem; `parameter` names what is at fault",
+        "content": {
+            MEDIA: {
+                "schema": {
+                    "type": "object",
+                    "required": ["type", "title", "status", "detail", "instance"],
+                    "properties": {
+                        "type": {"type": "string", "format": "uri"},
+                        "title": {"type": "string"},
+                        "status": {"type": "integer"},
+                        "detail": {"type": "string"},
+                        "instance": {"type": "string"},
+                        "parameter": {"type": "string"},
+                    },
+                }
+            }
+        },
+    }
+}
 
 _REASONS = {404: "http.not_found", 405: "http.method"}
 
@@ -41,9 +68,9 @@ def problem(error: RiskmapError, request: Request, status: int | None = None) ->
         headers["WWW-Authenticate"] = 'Bearer realm="riskmap"'
     if isinstance(error, UnavailableError):
         headers["Retry-After"] = "5"
-    return JSONResponse(
-        body, status_code=status, headers=headers, media_type="application/problem+json"
-    )
+    # The message quotes the caller: half a surrogate pair, which JSON can spell, has no UTF-8.
+    text = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    return Response(text, status_code=status, headers=headers, media_type=MEDIA)
 
 
 def _known(request: Request, error: Exception) -> Response:
@@ -78,6 +105,12 @@ def _invalid(request: Request, error: Exception) -> Response:
     )
 
 
+def _busy(request: Request, error: Exception) -> Response:
+    # All connections of the pool are in use, and none came back in time.
+    log.warning("no connection for %s: %s", request.url.path, error)
+    return problem(UnavailableError("database.timeout"), request)
+
+
 def _fault(request: Request, error: Exception) -> Response:
     request_id = request.scope.get("riskmap.request_id", "-")
     log.error("request %s failed", request_id, exc_info=error)
@@ -89,4 +122,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RiskmapError, _known)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(PoolTimeoutError, _busy)
     app.add_exception_handler(Exception, _fault)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
@@ -12,9 +13,11 @@ from sqlalchemy import (
     any_,
     case,
     cast,
+    exists,
     func,
     literal,
     literal_column,
+    or_,
     select,
 )
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by, distinct_on
@@ -125,6 +128,11 @@ def extent(layer: Layer) -> Select[Any]:
     """Return west, south, east, north of a layer; nulls when it is empty."""
     box = func.ST_Extent(table_for(layer).c.geom)
     return select(func.ST_XMin(box), func.ST_YMin(box), func.ST_XMax(box), func.ST_YMax(box))
+
+
+def filled(layers: Iterable[Layer]) -> Select[Any]:
+    """Return whether any of the layers holds a feature."""
+    return select(or_(*(exists(select(table_for(layer).c.id)) for layer in layers)))
 
 
 def revisions() -> Select[Any]:
