@@ -55,6 +55,18 @@ class RequestId:
         await self._app(scope, receive, answer)
 
 
+class Service(FastAPI):
+    """The application, with `RequestId` around everything.
+
+    Starlette keeps its own error handler outside of all added middleware: the answer to an
+    internal fault, which needs the id most, would go without it.
+    """
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Wrap the stack."""
+        return RequestId(super().build_middleware_stack())
+
+
 def _warm_up(context: Context) -> None:
     try:
         context.analysis.warm_up()
@@ -84,7 +96,7 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         await database.dispose_async()
 
-    app = FastAPI(
+    app = Service(
         title="riskmap 城市公共安全风险一张图",
         version=__version__,
         lifespan=lifespan,
@@ -95,7 +107,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.context = context
     problems.install(app)
     for router in (collections.router, tiles.router, analysis.router, service.router):
-        app.include_router(router)
+        app.include_router(router, responses=problems.RESPONSES)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -104,7 +116,6 @@ def create_app(settings: Settings) -> FastAPI:
             allow_headers=["Authorization", "X-API-Key", "Content-Type"],
             expose_headers=["X-Request-ID", "X-Riskmap-Dropped", "Content-Crs", "Server-Timing"],
         )
-    app.add_middleware(RequestId)
     return app
 
 

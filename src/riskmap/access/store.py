@@ -54,8 +54,10 @@ def list_keys(session: ReadSession) -> Sequence[Row[Any]]:
     return session.execute(select(*columns).order_by(API_KEYS.c.id)).all()
 
 
-async def authenticate(session: AsyncReadSession, token: str) -> Caller:
-    """Return who holds this token.
+async def authenticate(
+    session: AsyncReadSession, token: str, *, parameter: str = "Authorization"
+) -> Caller:
+    """Return who holds this token; `parameter` is the header that it came in.
 
     Raises
     ------
@@ -65,14 +67,14 @@ async def authenticate(session: AsyncReadSession, token: str) -> Caller:
     """
     prefix = prefix_of(token)
     if prefix is None:
-        raise UnauthenticatedError("key.wrong", parameter="Authorization")
+        raise UnauthenticatedError("key.wrong", parameter=parameter)
     found = (await session.execute(select(API_KEYS).where(API_KEYS.c.prefix == prefix))).first()
     if found is None or not hmac.compare_digest(bytes(found.sha256), digest(token)):
-        raise UnauthenticatedError("key.wrong", parameter="Authorization")
+        raise UnauthenticatedError("key.wrong", parameter=parameter)
     if found.revoked_at is not None:
-        raise UnauthenticatedError("key.revoked", parameter="Authorization", prefix=prefix)
+        raise UnauthenticatedError("key.revoked", parameter=parameter, prefix=prefix)
     if found.expires_at is not None and found.expires_at <= datetime.now(UTC):
-        raise UnauthenticatedError("key.expired", parameter="Authorization", prefix=prefix)
+        raise UnauthenticatedError("key.expired", parameter=parameter, prefix=prefix)
     return Caller(name=f"key:{prefix}", role=KeyRole(found.role))
 
 

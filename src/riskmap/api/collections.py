@@ -88,7 +88,7 @@ async def landing(request: Request, ctx: Ctx, lang: Language) -> Response:
     base = _base(request)
     async with ctx.database.read_async() as session:
         city = (await session.execute(CITY.select())).mappings().first()
-        filled = set(await read.revisions(session)) & set(ctx.catalog)
+        filled = await read.filled(session, ctx.catalog.values())
     hint = None
     if city is None:
         hint = say("landing.no_city", lang)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 from collections.abc import Awaitable, Callable, Collection
 from datetime import date, datetime
 from typing import Annotated, cast
@@ -24,6 +25,9 @@ from riskmap.features.query import DEFAULT_LIMIT, MAX_LIMIT, Equals, FeatureQuer
 from riskmap.i18n import Lang, preferred
 from riskmap.units import Bbox
 
+# Python's own int() and float() would also take 1_000, １０ and blanks around them.
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
+_NUMBER = re.compile(r"[+-]?([0-9]{1,32}(\.[0-9]{0,32})?|\.[0-9]{1,32})([eE][+-]?[0-9]{1,3})?")
 _TRUE = {"true": True, "1": True, "false": False, "0": False}
 # PostgreSQL's integer and bigint: a larger number cannot be in the column, nor be bound.
 _INT4, _INT8 = 2**31, 2**63
@@ -45,15 +49,16 @@ async def caller(request: Request, ctx: Annotated[Context, Depends(context)]) ->
     A key that is wrong is refused, not treated as none: its holder would miss fields unawares.
     """
     header = request.headers.get("authorization")
-    token = request.headers.get("x-api-key")
+    token, source = request.headers.get("x-api-key"), "X-API-Key"
     if header is not None:
+        source = "Authorization"
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer":
-            raise UnauthenticatedError("key.wrong", parameter="Authorization")
+            raise UnauthenticatedError("key.wrong", parameter=source)
     if token is None:
         return ANONYMOUS
     async with ctx.database.read_async() as session:
-        return await authenticate(session, token.strip())
+        return await authenticate(session, token.strip(), parameter=source)
 
 
 def needs(*roles: KeyRole) -> Callable[[Caller], Awaitable[Caller]]:
@@ -98,10 +103,7 @@ def parameters(request: Request, known: Collection[str]) -> dict[str, str]:
 def integer(text: str, parameter: str, *, least: int, most: int) -> int:
     """Read a whole number within inclusive bounds."""
     expected = f"{least} … {most}"
-    try:
-        value = int(text) if len(text) <= 20 else None
-    except ValueError:
-        value = None
+    value = int(text) if _INTEGER.fullmatch(text) else None
     if value is None or not least <= value <= most:
         raise InputError("parameter.value", parameter=parameter, value=text[:40], expected=expected)
     return value
@@ -109,10 +111,7 @@ def integer(text: str, parameter: str, *, least: int, most: int) -> int:
 
 def number(text: str, parameter: str) -> float:
     """Read a finite number."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(value):
         raise InputError("parameter.number", parameter=parameter, value=text[:40])
     return value
@@ -155,7 +154,7 @@ def decode_cursor(text: str) -> int:
     """
     try:
         decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        value = int(decoded) if len(decoded) <= 20 else -1
+        value = int(decoded) if _INTEGER.fullmatch(decoded.decode()) else -1
     except (ValueError, binascii.Error):
         value = -1
     if not 0 <= value < _INT8:
@@ -180,11 +179,12 @@ def _scalar(field: Field, text: str) -> Scalar:
                 raise bad
             return _TRUE[text.lower()]
         case Kind.DATE | Kind.DATETIME:
+            # The value itself is bound, not the text: Python reads forms of ISO 8601 that
+            # PostgreSQL does not (2024-W09-4).
             try:
-                (date if field.kind is Kind.DATE else datetime).fromisoformat(text)
+                return (date if field.kind is Kind.DATE else datetime).fromisoformat(text)
             except ValueError:
                 raise bad from None
-            return text
         case Kind.JSON:
             raise InputError("parameter.filter", parameter=field.name)
         case _:

@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from riskmap.api.deps import language
 from riskmap.errors import InputError, NotFoundError, RiskmapError, UnavailableError
 
 log = logging.getLogger("riskmap")
+
+MEDIA = "application/problem+json"
+# For OpenAPI: every route may answer so. It also keeps FastAPI's own 422 out of the document,
+# which no route ever gives.
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {
+        "description": "RFC 9457 problem; `parameter` names what is at fault",
+        "content": {
+            MEDIA: {
+                "schema": {
+                    "type": "object",
+                    "required": ["type", "title", "status", "detail", "instance"],
+                    "properties": {
+                        "type": {"type": "string", "format": "uri"},
+                        "title": {"type": "string"},
+                        "status": {"type": "integer"},
+                        "detail": {"type": "string"},
+                        "instance": {"type": "string"},
+                        "parameter": {"type": "string"},
+                    },
+                }
+            }
+        },
+    }
+}
 
 _REASONS = {404: "http.not_found", 405: "http.method"}
 
@@ -35,13 +62,15 @@ def problem(error: RiskmapError, request: Request, status: int | None = None) ->
         if name in error.values:
             body[name] = error.values[name]
     headers = {"Content-Language": "zh-CN" if lang == "zh" else "en", "Vary": "Accept-Language"}
+    # A 404 may be cached without being told so; the feature may come, the key may change.
+    headers["Cache-Control"] = "no-store"
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="riskmap"'
     if isinstance(error, UnavailableError):
         headers["Retry-After"] = "5"
-    return JSONResponse(
-        body, status_code=status, headers=headers, media_type="application/problem+json"
-    )
+    # The message quotes the caller: half a surrogate pair, which JSON can spell, has no UTF-8.
+    text = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    return Response(text, status_code=status, headers=headers, media_type=MEDIA)
 
 
 def _known(request: Request, error: Exception) -> Response:
@@ -65,11 +94,21 @@ def _http(request: Request, error: Exception) -> Response:
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
     first = error.errors()[0]
+    # The place in a body that is no JSON is a number of characters: it names no parameter.
+    broken = first["type"] == "json_invalid"
     where = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
+    if broken:
+        where.clear()
     return problem(
         InputError("body.invalid", parameter=".".join(where) or "body", reason=first["msg"]),
         request,
     )
+
+
+def _busy(request: Request, error: Exception) -> Response:
+    # All connections of the pool are in use, and none came back in time.
+    log.warning("no connection for %s: %s", request.url.path, error)
+    return problem(UnavailableError("database.timeout"), request)
 
 
 def _fault(request: Request, error: Exception) -> Response:
@@ -83,4 +122,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RiskmapError, _known)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(PoolTimeoutError, _busy)
     app.add_exception_handler(Exception, _fault)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.encoders import jsonable_encoder
@@ -30,6 +30,10 @@ async def livez() -> dict[str, str]:
 async def readyz(ctx: Ctx) -> Response:
     """Say whether requests can be answered: database reached, schema right."""
     async with ctx.database.read_async() as session:
+        # Asking a database that was never migrated for the table's rows would be a fault.
+        stands = await session.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
+        if not stands.scalar_one():
+            raise UnavailableError("schema.not_ready", current="-", head=code_head())
         current = (
             await session.execute(text("SELECT version_num FROM alembic_version"))
         ).scalar_one_or_none()
@@ -46,10 +50,11 @@ async def readyz(ctx: Ctx) -> Response:
     return JSONResponse(body, headers=NO_STORE)
 
 
-@router.get("/me", summary="调用者 Who am I")
-async def me(who: Who) -> dict[str, Any]:
+@router.get("/me", summary="调用者 Who am I", response_model=None)
+async def me(who: Who) -> Response:
     """Say as whom the caller is known and what it may do."""
-    return {"name": who.name, "role": who.role, "reads_restricted": who.reads_restricted}
+    body = {"name": who.name, "role": who.role, "reads_restricted": who.reads_restricted}
+    return JSONResponse(body, headers={"Cache-Control": "private, no-store"})
 
 
 @router.get("/audit", summary="审计 Audit", response_model=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final
 
 from riskmap.catalog.spec import Field, Layer
@@ -14,7 +15,8 @@ DEFAULT_LIMIT: Final = 1_000
 # and an estimate would be wrong).
 COUNT_CAP: Final = 10_000
 
-Scalar = str | int | float | bool | None
+# A datetime is a date to Python.
+Scalar = str | int | float | bool | date | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +28,11 @@ async def extent(session: AsyncReadSession, layer: Layer) -> list[float] | None:
     """Return the box of a layer, or None when it is empty."""
     row = (await session.execute(statements.extent(layer))).one()
     return None if row[0] is None else [float(value) for value in row]
+
+
+async def filled(session: AsyncReadSession, layers: Iterable[Layer]) -> bool:
+    """Say whether any of the layers holds a feature."""
+    return bool((await session.execute(statements.filled(layers))).scalar_one())
 
 
 async def revisions(session: AsyncReadSession) -> dict[str, tuple[int, datetime]]:

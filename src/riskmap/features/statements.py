@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, cast, func, literal, literal_column, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Select,
+    String,
+    any_,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by, distinct_on
 
 from riskmap.catalog.spec import Child, Layer
 from riskmap.db.tables import FEED
@@ -16,16 +32,48 @@ DECIMALS = 7
 
 
 def _child(layer: Layer, child: Child, *, restricted: bool) -> ColumnElement[Any]:
-    """Return a child's rows, without the restricted keys for a caller who may not read them."""
+    """Return a child's rows; a caller who may not read restricted fields gets the public ones.
+
+    Public are the fields that the child declares so, and no other key: what nobody modelled is
+    unreviewed, like `attributes`. A row that is no object (psql can store one) is left out, and
+    what is no array at all is null.
+    """
     column: ColumnElement[Any] = table_for(layer).c[child.name]
-    hidden = [field.name for field in child.fields if field.restricted]
-    if restricted or not hidden:
+    if restricted:
         return column
-    element = func.jsonb_array_elements(column).table_valued("value").render_derived()
-    rows: ColumnElement[Any] = element.c.value
-    for name in hidden:
-        rows = rows.op("-")(literal(name, String))
-    return select(func.jsonb_agg(rows)).select_from(element).scalar_subquery()
+    public = [field.name for field in child.fields if not field.restricted]
+    # jsonb_array_elements fails on what is no array, jsonb_each on what is no object.
+    array = case((func.jsonb_typeof(column) == "array", column), else_=None)
+    row = (
+        func.jsonb_array_elements(array)
+        .table_valued("value", with_ordinality="place", name="child_row")
+        .render_derived()
+    )
+    is_object = func.jsonb_typeof(row.c.value) == "object"
+    pair = (
+        func.jsonb_each(case((is_object, row.c.value), else_=None))
+        .table_valued("key", "value", name="child_pair")
+        .render_derived()
+    )
+    kept = (
+        select(
+            func.coalesce(
+                func.jsonb_object_agg(pair.c.key, pair.c.value),
+                cast(literal("{}", String), JSONB),
+            )
+        )
+        .select_from(pair)
+        .where(pair.c.key == any_(literal(public, ARRAY(String))))
+        .scalar_subquery()
+    )
+    rows = (
+        select(func.jsonb_agg(aggregate_order_by(kept, row.c.place)))
+        .select_from(row)
+        .where(is_object)
+        .scalar_subquery()
+    )
+    nothing = case((array.is_not(None), cast(literal("[]", String), JSONB)), else_=None)
+    return func.coalesce(rows, nothing)
 
 
 def feature_text(query: FeatureQuery) -> ColumnElement[str]:
@@ -82,11 +130,16 @@ def extent(layer: Layer) -> Select[Any]:
     return select(func.ST_XMin(box), func.ST_YMin(box), func.ST_XMax(box), func.ST_YMax(box))
 
 
+def filled(layers: Iterable[Layer]) -> Select[Any]:
+    """Return whether any of the layers holds a feature."""
+    return select(or_(*(exists(select(table_for(layer).c.id)) for layer in layers)))
+
+
 def revisions() -> Select[Any]:
     """Return the last revision of every layer and when it was committed."""
     return (
         select(FEED.c.layer, FEED.c.revision, FEED.c.at)
-        .distinct(FEED.c.layer)
+        .ext(distinct_on(FEED.c.layer))
         .where(FEED.c.revision.is_not(None))
         .order_by(FEED.c.layer, FEED.c.revision.desc())
     )

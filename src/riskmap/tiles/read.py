@@ -41,7 +41,9 @@ async def render(session: AsyncReadSession, query: FeatureQuery, z: int, x: int,
     if not rule.min_zoom <= z <= rule.max_zoom:
         return Tile(b"")
     row = (await session.execute(statement.tile(query, z, x, y))).one()
-    if row.kept < rule.max_features:
+    if row.taken < rule.max_features:
         return Tile(bytes(row.mvt) if row.kept else b"")
+    row = (await session.execute(statement.tile(query, z, x, y, exact=True))).one()
     crowd = (await session.execute(statement.crowd(query, z, x, y))).scalar_one()
-    return Tile(bytes(row.mvt), dropped=max(0, crowd - row.kept))
+    mvt = bytes(row.mvt) if row.kept else b""
+    return Tile(mvt, dropped=max(0, crowd - row.kept))

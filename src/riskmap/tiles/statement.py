@@ -27,14 +27,23 @@ def pixel_m(zoom: int) -> float:
     return WORLD_M / TILE_PX / (1 << zoom)
 
 
-def tile(query: FeatureQuery, z: int, x: int, y: int) -> Select[bytes, int]:
-    """Return (mvt, kept) of one tile of a layer.
+def tile(
+    query: FeatureQuery, z: int, x: int, y: int, *, exact: bool = False
+) -> Select[bytes, int, int]:
+    """Return (mvt, taken, kept) of one tile of a layer: rows selected, and those of them drawn.
 
     The box that selects is as wide as the one that clips, so that a symbol at the edge is in both
     tiles. `ST_Simplify` and not its topology-preserving kin, which is ten times slower. What is
-    smaller than a pixel becomes its point: it would vanish otherwise, and it may be dangerous.
+    smaller than a pixel becomes its point, and so does a sliver that collapses on the tile's
+    grid: they would vanish otherwise, and they may be dangerous.
     The most dangerous come first where the limit bites; null (not assessed) sorts last there
     and is still drawn.
+
+    Parameters
+    ----------
+    exact
+        Select by the shape, not by its box: for a full tile, where the place of a feature that
+        is drawn must not go to one that only passes by. It costs more.
     """
     layer, table = query.layer, table_for(query.layer)
     box = func.ST_TileEnvelope(z, x, y)
@@ -47,28 +56,30 @@ def tile(query: FeatureQuery, z: int, x: int, y: int) -> Select[bytes, int]:
         & (func.ST_YMax(geom) - func.ST_YMin(geom) < px)
     )
     drawn = case((tiny, func.ST_PointOnSurface(geom)), else_=func.ST_Simplify(geom, px, True))
+    as_point = case((func.ST_Dimension(geom) > 0, func.ST_PointOnSurface(geom)), else_=None)
+    near = func.ST_Intersects(geom, margin) if exact else geom.op("&&")(margin)
     danger = [table.c.risk_level.asc().nulls_last()] if layer.assessed else []
     rows = (
         select(
             table.c.id,
             *(table.c[field.name] for field in query.fields if field.in_tile),
-            func.ST_AsMVTGeom(drawn, box, EXTENT, layer.tile.buffer, True).label("geom"),
+            func.coalesce(
+                func.ST_AsMVTGeom(drawn, box, EXTENT, layer.tile.buffer, True),
+                func.ST_AsMVTGeom(as_point, box, EXTENT, layer.tile.buffer, True),
+            ).label("geom"),
         )
-        .where(geom.op("&&")(margin), *conditions(query))
+        .where(near, *conditions(query))
         .order_by(*danger, table.c.id)
         .limit(layer.tile.max_features)
         .subquery("tile")
     )
-    return (
-        select(
-            sql_cast(
-                func.ST_AsMVT(literal_column("tile"), layer.id, EXTENT, "geom", "id"), LargeBinary
-            ).label("mvt"),
-            func.count(literal(1)).label("kept"),
-        )
-        .select_from(rows)
-        .where(rows.c.geom.is_not(None))
-    )
+    shown = rows.c.geom.is_not(None)
+    mvt = func.ST_AsMVT(literal_column("tile"), layer.id, EXTENT, "geom", "id").filter(shown)
+    return select(
+        sql_cast(mvt, LargeBinary).label("mvt"),
+        func.count(literal(1)).label("taken"),
+        func.count(rows.c.geom).label("kept"),
+    ).select_from(rows)
 
 
 def crowd(query: FeatureQuery, z: int, x: int, y: int) -> Select[int]:
@@ -78,5 +89,5 @@ def crowd(query: FeatureQuery, z: int, x: int, y: int) -> Select[int]:
     return (
         select(func.count())
         .select_from(table)
-        .where(table.c.geom_3857.op("&&")(margin), *conditions(query))
+        .where(func.ST_Intersects(table.c.geom_3857, margin), *conditions(query))
     )

@@ -1,0 +1,216 @@
+"""The service about itself, and the descriptions that clients go by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+from api_help import CATALOG, Served, serving
+from sqlalchemy import delete, text, update
+
+from riskmap.db.base import METADATA
+from riskmap.db.cluster import Cluster
+from riskmap.db.migrate import code_head
+from riskmap.db.sessions import Actor
+
+HTML = {"Accept": "text/html,application/xhtml+xml"}
+
+
+@pytest.fixture(scope="module")
+def served(cluster: Cluster, migrated: str) -> Iterator[Served]:
+    with serving(cluster, migrated, rows=2) as found:
+        yield found
+
+
+@pytest.fixture
+def empty(cluster: Cluster, migrated: str) -> Iterator[Served]:
+    with serving(cluster, migrated) as found:
+        yield found
+
+
+def test_without_a_city_the_landing_page_says_what_to_run(cluster: Cluster, migrated: str) -> None:
+    with serving(cluster, migrated, city=False) as served:
+        body = served.get("/").json()
+        assert body["city"] is None
+        for command in ("riskmap city init", "riskmap roads import", "riskmap import"):
+            assert command in body["description"]
+            assert command in served.client.get("/", headers=HTML).text
+        ready = served.get("/readyz").json()
+        assert ready["city"] is False and ready["roads"]["revision"] is None
+        asked = served.client.post(
+            "/analysis/response-circles", json={"points": [[120.5, 36.5]]}
+        )
+        assert asked.status_code == 503 and "city init" in asked.json()["detail"]
+
+
+def test_an_empty_city_says_which_command_fills_it(empty: Served) -> None:
+    body = empty.get("/").json()
+    assert body["city"]["name"] == "测试市" and "riskmap import" in body["description"]
+    assert "riskmap import" in empty.client.get("/", headers=HTML).text
+    empty.put("shelters", {"code": "a", "geom": "POINT(120.5 36.5)"})
+    assert "riskmap import" not in empty.get("/").json()["description"]
+
+
+def test_a_city_whose_last_feature_went_is_empty_again(empty: Served) -> None:
+    empty.put("shelters", {"code": "a", "geom": "POINT(120.5 36.5)"})
+    with empty.database.write(Actor("test")) as session:
+        session.execute(delete(METADATA.tables["shelters"]))
+    assert "riskmap import" in empty.get("/").json()["description"]
+
+
+def test_the_landing_page_links_to_all_there_is(served: Served) -> None:
+    body = served.get("/").json()
+    assert body["city"]["bbox"] == [120, 36, 121, 37]
+    assert {link["rel"] for link in body["links"]} >= {"self", "service-desc", "data"}
+    for link in body["links"]:
+        assert served.client.get(link["href"]).status_code == 200
+    page = served.client.get("/", headers=HTML)
+    assert page.headers["content-type"].startswith("text/html")
+    assert "accept" in page.headers["vary"].lower()
+    for layer in CATALOG.values():
+        assert f"/collections/{layer.id}/items" in page.text
+        assert layer.title.zh in page.text
+    assert served.client.get("/?f=json", headers=HTML).json() == body | {"links": body["links"]}
+    assert served.client.get("/", headers={"Accept-Language": "en"}).json()["title"].isascii()
+
+
+def test_names_are_escaped_in_the_page(empty: Served) -> None:
+    with empty.database.own(Actor("test")) as session:
+        session.execute(text("UPDATE city SET name = '<script>alert(1)</script>'"))
+    assert "<script>alert" not in empty.client.get("/", headers=HTML).text
+
+
+def test_the_twelve_collections_and_their_links(served: Served) -> None:
+    body = served.get("/collections").json()
+    assert [one["id"] for one in body["collections"]] == list(CATALOG)
+    assert len(body["collections"]) == 12
+    for one in body["collections"]:
+        links = {link["rel"]: link["href"] for link in one["links"]}
+        assert served.client.get(links["self"]).json()["id"] == one["id"]
+        assert served.client.get(links["items"]).json()["numberMatched"] == 2
+        tile = links["tiles"].format(z=1, x=1, y=0)
+        assert served.client.get(tile).status_code in (200, 204)
+        assert one["titles"] == {"zh": CATALOG[one["id"]].title.zh, "en": CATALOG[one["id"]].title.en}
+    english = served.client.get("/collections", headers={"Accept-Language": "en"}).json()
+    assert all(one["title"] == one["titles"]["en"] for one in english["collections"])
+
+
+@pytest.mark.parametrize("layer", CATALOG)
+def test_a_collection_describes_its_fields_and_extent(served: Served, layer: str) -> None:
+    body = served.get(f"/collections/{layer}", "reader").json()
+    fields = {field.name: field for field in CATALOG[layer].fields}
+    assert [field["name"] for field in body["fields"]] == list(fields)
+    for field in body["fields"]:
+        assert field["label"] == fields[field["name"]].zh
+        assert field["unit"] == fields[field["name"]].unit
+    west, south, east, north = body["extent"]["spatial"]["bbox"][0]
+    assert 120 <= west <= east <= 121 and 36 <= south <= north <= 37
+
+
+def test_an_empty_collection_has_no_extent_and_no_revision(empty: Served) -> None:
+    body = empty.get("/collections/shelters").json()
+    assert "extent" not in body and body["revision"] is None and body["updated_at"] is None
+
+
+def test_every_edit_moves_the_revision(empty: Served) -> None:
+    def fresh(layer: str = "shelters") -> tuple[int, datetime]:
+        body = empty.get(f"/collections/{layer}").json()
+        listed = next(c for c in empty.get("/collections").json()["collections"] if c["id"] == layer)
+        assert (body["revision"], body["updated_at"]) == (listed["revision"], listed["updated_at"])
+        return body["revision"], datetime.fromisoformat(body["updated_at"])
+
+    table = METADATA.tables["shelters"]
+    empty.put("shelters", {"code": "a", "geom": "POINT(120.5 36.5)"})
+    seen = [fresh()]
+    for statement in (update(table).values(name="新"), delete(table)):
+        with empty.database.write(Actor("test")) as session:
+            session.execute(statement)
+        seen.append(fresh())
+    with empty.database.own(Actor("test")) as session:  # an edit by psql counts like all others
+        session.execute(text("INSERT INTO shelters (code, geom) VALUES ('b', "
+                             "'SRID=4326;POINT(120.5 36.5)')"))  # fmt: skip
+    seen.append(fresh())
+    assert len({revision for revision, _ in seen}) == 4
+    assert seen == sorted(seen)
+    assert all(at.tzinfo is not None for _, at in seen)
+    empty.put("enterprises", {"code": "a", "geom": "POINT(120.5 36.5)"})
+    assert fresh() == seen[-1]
+
+
+def test_readiness_tells_the_state(served: Served) -> None:
+    answer = served.get("/readyz")
+    assert answer.json() == {
+        "status": "ok",
+        "city": True,
+        "roads": {"revision": None, "profiles": ["emergency", "ordinary", "walk"]},
+        "schema": code_head(),
+    }
+    assert answer.headers["cache-control"] == "no-store"
+    assert served.get("/livez").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    "damage", ["UPDATE alembic_version SET version_num = 'x'", "DELETE FROM alembic_version",
+               "DROP TABLE alembic_version"],
+)  # fmt: skip
+def test_another_schema_is_not_ready(empty: Served, damage: str) -> None:
+    with empty.database.own(Actor("test")) as session:
+        session.execute(text(damage))
+    answer = empty.get("/readyz")
+    assert answer.status_code == 503
+    assert "riskmap migrate" in answer.json()["detail"]
+    assert empty.get("/livez").status_code == 200
+
+
+def test_who_am_i(served: Served) -> None:
+    assert served.get("/me").json() == {
+        "name": "anonymous", "role": None, "reads_restricted": False
+    }  # fmt: skip
+    for role in ("reader", "editor", "analyst", "admin"):
+        body = served.get("/me", role).json()
+        prefix = served.keys[role].split("_")[1]
+        assert body == {"name": f"key:{prefix}", "role": role, "reads_restricted": True}
+        assert served.get("/me", role).headers["cache-control"] == "private, no-store"
+
+
+def test_the_audit_is_paged_from_the_newest(served: Served) -> None:
+    rows = served.get("/audit", "admin", limit=1000).json()["audit"]
+    ids = [row["id"] for row in rows]
+    assert ids == sorted(ids, reverse=True)
+    assert {row["action"] for row in rows} >= {"insert", "key.create", "key.revoke"}
+    assert all(row["actor"] and row["at"] for row in rows)
+    assert {r["actor"] for r in rows if r["action"].startswith("key.")} == {"test"}
+    first = served.get("/audit", "admin", limit=3).json()["audit"]
+    rest = served.get("/audit", "admin", limit=1000, before=first[-1]["id"]).json()["audit"]
+    assert first + rest == rows
+    for name, bad in (("limit", "0"), ("limit", "1001"), ("before", "x"), ("before", "0")):
+        answer = served.get("/audit", "admin", **{name: bad})
+        assert answer.status_code == 400 and answer.json()["parameter"] == name
+
+
+def test_openapi_lists_every_route_once(served: Served) -> None:
+    body = served.get("/openapi.json").json()
+    assert body["openapi"].startswith("3.1")
+    expected = {
+        "/", "/livez", "/readyz", "/me", "/audit", "/collections", "/collections/{layer_id}",
+        "/collections/{layer_id}/items", "/collections/{layer_id}/items/{feature_id}",
+        "/tiles/{layer_id}/{z}/{x}/{y}.mvt", "/analysis/reach", "/analysis/response-circles",
+    }  # fmt: skip
+    assert set(body["paths"]) == expected
+    operations = [one for path in body["paths"].values() for one in path.values()]
+    names = [one["operationId"] for one in operations]
+    assert len(names) == len(set(names))
+    assert all(one["summary"] and one["description"] for one in operations)
+    for one in operations:
+        # A bad parameter is answered 400 with a problem, never FastAPI's own 422.
+        assert "HTTPValidationError" not in str(one)
+    schemas = body.get("components", {}).get("schemas", {})
+    for used in re.findall(r"#/components/schemas/(\w+)", str(body)):
+        assert used in schemas
+
+
+def test_other_documentation_pages_load_nothing_from_afar(served: Served) -> None:
+    assert served.get("/docs").status_code == 404
+    assert served.get("/redoc").status_code == 404
