@@ -12,7 +12,7 @@ from sqlalchemy import Row, func, insert, select, update
 from riskmap.access.keys import Caller, KeyRole, NewKey, digest, new_key, prefix_of
 from riskmap.db.sessions import AsyncReadSession, ReadSession, WriteSession
 from riskmap.db.tables import API_KEYS, AUDIT
-from riskmap.errors import NotFoundError, UnauthenticatedError
+from riskmap.errors import InputError, NotFoundError, UnauthenticatedError
 
 
 def _audit(session: WriteSession, action: str, subject: str, detail: dict[str, Any]) -> None:
@@ -30,7 +30,15 @@ def _audit(session: WriteSession, action: str, subject: str, detail: dict[str, A
 def create_key(
     session: WriteSession, *, name: str, role: KeyRole, expires_at: datetime | None = None
 ) -> NewKey:
-    """Make a key and store its hash; the token is in the answer and nowhere else."""
+    """Make a key and store its hash; the token is in the answer and nowhere else.
+
+    Raises
+    ------
+    InputError
+        The name is empty: nobody could tell later whose key to revoke.
+    """
+    if not name.strip():
+        raise InputError("key.name", parameter="name")
     key = new_key()
     session.execute(
         insert(API_KEYS).values(

@@ -41,7 +41,9 @@ def _run(arguments: list[str], environment: dict[str, str]) -> None:
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
-        raise SetupError("backup.failed", parameter=Path(arguments[0]).name, reason=lines[-1:])
+        raise SetupError(
+            "backup.failed", parameter=Path(arguments[0]).name, reason=lines[-1] if lines else "?"
+        )
 
 
 def backup(database: Database, target: Path, *, bin_folder: Path | None = None) -> int:
@@ -100,13 +102,14 @@ def restore(
         ready = schema_state(connection).current is not None
         if ready and connection.execute(text("SELECT 1 FROM city")).first() and not replace:
             raise ConflictError("backup.holds", parameter="--replace", name=name)
+        ensure_role(connection)
+        connection.commit()
     database.dispose()
     stamp = f"{datetime.now(UTC):%Y%m%d%H%M%S}"
     fresh, old = f"{name}_restore_{stamp}", f"{name}_before_{stamp}"
     admin = create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
     quote = admin.dialect.identifier_preparer.quote
     with connect_owner(admin) as connection:
-        ensure_role(connection)
         try:
             connection.execute(
                 text(f"CREATE DATABASE {quote(fresh)} TEMPLATE template0 ENCODING 'UTF8'")
@@ -122,12 +125,15 @@ def restore(
             with looked.connect() as restored:
                 schema_state(restored)
             looked.dispose()
-            connection.execute(text(f"ALTER DATABASE {quote(name)} RENAME TO {quote(old)}"))
-            connection.execute(text(f"ALTER DATABASE {quote(fresh)} RENAME TO {quote(name)}"))
+            # One statement string is one transaction: a kill between the two would leave none.
+            connection.exec_driver_sql(
+                f"ALTER DATABASE {quote(name)} RENAME TO {quote(old)};"
+                f"ALTER DATABASE {quote(fresh)} RENAME TO {quote(name)}"
+            )
         except DBAPIError as error:
             connection.execute(text(f"DROP DATABASE IF EXISTS {quote(fresh)}"))
             raise ConflictError("backup.busy", parameter=name, name=name) from error
-        except SetupError:
+        except BaseException:  # Ctrl-C, too
             connection.execute(text(f"DROP DATABASE IF EXISTS {quote(fresh)}"))
             raise
         connection.execute(text(f"DROP DATABASE {quote(old)}"))

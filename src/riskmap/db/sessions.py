@@ -84,7 +84,7 @@ def _url(value: str, parameter: str) -> URL:
     """Read a database URL and say which driver it means: psycopg 3, whatever it names."""
     try:
         url = make_url(value)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
         raise SetupError("database.url", parameter=parameter) from None
     if url.get_backend_name() not in ("postgresql", "postgres"):
         raise SetupError("database.url", parameter=parameter)
