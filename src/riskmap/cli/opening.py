@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from riskmap.errors import SetupError
+from riskmap.errors import SetupError, UnavailableError
 from riskmap.i18n import LANGS, say
 
 if TYPE_CHECKING:
@@ -45,6 +45,22 @@ class Opened:
 
 
 @contextmanager
+def _lost_connections_told() -> Iterator[None]:
+    """Say a lost connection in one sentence wherever it is lost, the sessions' own cases aside."""
+    import psycopg
+    from sqlalchemy.exc import DBAPIError
+
+    from riskmap.db.sessions import unavailable
+
+    try:
+        yield
+    except DBAPIError as error:
+        raise unavailable(error) from error
+    except psycopg.OperationalError as error:
+        raise UnavailableError("database.away") from error
+
+
+@contextmanager
 def opened(*, migrated: bool = True) -> Iterator[Opened]:
     """Open the database of the environment's settings.
 
@@ -59,12 +75,18 @@ def opened(*, migrated: bool = True) -> Iterator[Opened]:
     SetupError
         Something about machine, settings or database is not ready; the message says what to do.
     """
-    from riskmap.db.cluster import DATABASE, Cluster
-    from riskmap.db.migrate import connect_owner, migrate, schema_state
-    from riskmap.db.sessions import Database
     from riskmap.settings import load_settings
 
     settings = load_settings()
+    with _lost_connections_told():
+        yield from _opened(settings, migrated=migrated)
+
+
+def _opened(settings: Settings, *, migrated: bool) -> Iterator[Opened]:
+    from riskmap.db.cluster import DATABASE, Cluster
+    from riskmap.db.migrate import connect_owner, migrate, schema_state
+    from riskmap.db.sessions import Database
+
     if settings.database_url is not None:
         database = Database(settings.database_url, settings.api_database_url, settings)
         try:
