@@ -13,6 +13,8 @@ VENV ?= .venv
 #: ARGS 传给 pytest 或 riskmap serve 的参数 | arguments for pytest or riskmap serve
 ARGS ?=
 
+#: PROVE_KILLS make prove-crash 的次数,默认 60 | how many kills make prove-crash makes, default 60
+
 # Read by riskmap itself:
 #: RISKMAP_HOST 监听地址,默认 127.0.0.1 | address to listen on, default 127.0.0.1
 #: RISKMAP_PORT 监听端口,默认 8000 | port to listen on, default 8000
@@ -29,7 +31,7 @@ venv_stamp := $(VENV)/.made-at-$(firstword $(shell pwd -P | cksum))
 run_stamp := $(VENV)/.installed-run
 dev_stamp := $(VENV)/.installed-dev
 
-.PHONY: help setup venv run test lint types imports fmt constraints clean
+.PHONY: help setup venv run test prove-crash lint types imports fmt constraints clean
 
 help: ## 列出所有目标(默认) | list every target (default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { split($$2, t, " [|] "); \
@@ -66,6 +68,9 @@ test: $(dev_stamp) ## 全部检查与测试 | every check and test
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+prove-crash: $(dev_stamp) ## 导入时随机 kill -9 六十次(约五分钟) | sixty kill -9 at random moments of imports (some five minutes)
+	$(VENV)/bin/python -m pytest -m prove tests/client/test_crash.py $(ARGS)
 
 lint: $(dev_stamp) ## 代码风格 | lint and format check
 	$(VENV)/bin/ruff check

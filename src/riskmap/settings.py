@@ -14,7 +14,11 @@ from riskmap.errors import SetupError
 class Settings(BaseSettings):
     """All settings. Built once by `load_settings`, passed in, never built at import."""
 
-    model_config = SettingsConfigDict(env_prefix="RISKMAP_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="RISKMAP_",
+        frozen=True,
+        env_ignore_empty=True,  # `RISKMAP_DATABASE_URL= make run` means: none
+    )
 
     database_url: str | None = Field(
         default=None,

@@ -105,7 +105,7 @@ def test_a_position_has_seven_decimals(writable: Served) -> None:
 
 
 def test_text_of_any_kind_survives(writable: Served) -> None:
-    name = "引号\" 反斜杠\\ 换行\n 表\t 😀 </script> \u2028"
+    name = '引号" 反斜杠\\ 换行\n 表\t 😀 </script> \u2028'
     writable.put("geohazard-points", {"code": "a", "geom": "POINT(120.5 36.5)", "name": name})
     (feature,) = writable.items("geohazard-points")
     assert feature["properties"]["name"] == name
@@ -307,7 +307,10 @@ def test_booleans(served: Served) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("risk_level", v) for v in ("x", "1.0", "", "1,", ",1", "1;2", "NULL", "2147483648", "٣")),
+        *(
+            ("risk_level", v)
+            for v in ("x", "1.0", "", "1,", ",1", "1;2", "NULL", "2147483648", "٣")
+        ),
         *(("assessed_at", v) for v in ("yesterday", "2024-13-01", "2024-02-30", "", "infinity")),
         *(("surveyed_at", v) for v in ("noon", "2024-02-29T25:00", "now")),
         *(("position_accuracy_m", v) for v in ("nan", "inf", "1_0", "", "1e999", "x")),

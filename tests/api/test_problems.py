@@ -136,9 +136,7 @@ def test_a_slow_statement_is_a_503(served: Served, monkeypatch: pytest.MonkeyPat
 
 def test_without_its_database_the_service_lives_and_says_so(served: Served) -> None:
     away = "postgresql://riskmap:secretword@127.0.0.1:1/riskmap"
-    settings = served.settings.model_copy(
-        update={"database_url": away, "api_database_url": away}
-    )
+    settings = served.settings.model_copy(update={"database_url": away, "api_database_url": away})
     with TestClient(create_app(settings), raise_server_exceptions=False) as client:
         assert client.get("/livez").status_code == 200
         assert client.get("/openapi.json").status_code == 200
@@ -222,7 +220,9 @@ def test_other_origins_are_let_in_by_the_setting_only(served: Served) -> None:
         assert flight.status_code == 200
         other = client.get(ITEMS, headers={"Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in other.headers
-        assert client.get("/nothing", headers=asked).headers["access-control-allow-origin"] == origin
+        assert (
+            client.get("/nothing", headers=asked).headers["access-control-allow-origin"] == origin
+        )
 
 
 BAD_BODIES = [
@@ -240,7 +240,7 @@ BAD_BODIES = [
     (b'{"points": [[120.5, 36.5, 7]]}', "points.0"),
     (b'{"points": "here"}', "points"),
     (b'{"points": []}', "points"),
-    (b'{}', "points"),
+    (b"{}", "points"),
     (b'{"points": [[120.5, 36.5]], "minutes": "x"}', "minutes"),
     (b'{"points": [[120.5, 36.5]], "minutes": [null]}', "minutes.0"),
 ]
@@ -248,9 +248,7 @@ BAD_BODIES = [
 
 @pytest.mark.parametrize(("body", "parameter"), BAD_BODIES, ids=range(len(BAD_BODIES)))
 def test_a_bad_body_is_a_problem(served: Served, body: bytes, parameter: str | None) -> None:
-    answer = served.client.post(
-        CIRCLES, content=body, headers={"Content-Type": "application/json"}
-    )
+    answer = served.client.post(CIRCLES, content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     if parameter:

@@ -13,13 +13,21 @@ from riskmap.access.keys import Caller, KeyRole, NewKey, digest, new_key, prefix
 from riskmap.db.audit import record
 from riskmap.db.sessions import AsyncReadSession, ReadSession, WriteSession
 from riskmap.db.tables import API_KEYS, AUDIT
-from riskmap.errors import NotFoundError, UnauthenticatedError
+from riskmap.errors import InputError, NotFoundError, UnauthenticatedError
 
 
 def create_key(
     session: WriteSession, *, name: str, role: KeyRole, expires_at: datetime | None = None
 ) -> NewKey:
-    """Make a key and store its hash; the token is in the answer and nowhere else."""
+    """Make a key and store its hash; the token is in the answer and nowhere else.
+
+    Raises
+    ------
+    InputError
+        The name is empty: nobody could tell later whose key to revoke.
+    """
+    if not name.strip():
+        raise InputError("key.name", parameter="name")
     key = new_key()
     session.execute(
         insert(API_KEYS).values(

@@ -10,12 +10,7 @@ import typer
 from rich.table import Table
 
 from riskmap.access.keys import KeyRole
-from riskmap.access.store import create_key, list_keys, revoke_key
-from riskmap.cli import checks
 from riskmap.cli.opening import opened, out, tell
-from riskmap.db.backup import backup, restore
-from riskmap.db.city import City, read_city, write_city
-from riskmap.db.migrate import migrate
 from riskmap.errors import EXIT_SETUP, InputError
 from riskmap.units import Bbox
 
@@ -41,6 +36,8 @@ def city_init(
     replace: Annotated[bool, typer.Option(help="修改已有城市 Change the present city")] = False,
 ) -> None:
     """设定城市 Say which city this database holds."""
+    from riskmap.db.city import City, write_city
+
     try:
         west, south, east, north = (float(part) for part in bbox.split(","))
     except ValueError:
@@ -54,6 +51,8 @@ def city_init(
 @city_app.command("show")
 def city_show() -> None:
     """显示城市 Show the city."""
+    from riskmap.db.city import read_city
+
     with opened() as ready, ready.database.read() as session:
         city = read_city(session)
     table = Table(show_header=False)
@@ -68,9 +67,13 @@ def city_show() -> None:
 def keys_create(
     name: Annotated[str, typer.Argument(help="给谁 For whom")],
     role: Annotated[KeyRole, typer.Option(help="角色 Role")] = KeyRole.READER,
-    days: Annotated[int | None, typer.Option(min=1, help="有效天数 Valid for days")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=36500, help="有效天数 Valid for days")
+    ] = None,
 ) -> None:
     """新建密钥 Make a key."""
+    from riskmap.access.store import create_key
+
     expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
     with opened() as ready, ready.database.own(ready.actor) as session:
         key = create_key(session, name=name, role=role, expires_at=expires)
@@ -81,6 +84,8 @@ def keys_create(
 @keys_app.command("list")
 def keys_list() -> None:
     """列出密钥 List the keys."""
+    from riskmap.access.store import list_keys
+
     table = Table(
         "前缀 Prefix", "给谁 For", "角色 Role", "建于 Made", "到期 Expires", "吊销 Revoked"
     )
@@ -95,6 +100,8 @@ def keys_list() -> None:
 @keys_app.command("revoke")
 def keys_revoke(prefix: Annotated[str, typer.Argument(help="前缀 Prefix")]) -> None:
     """吊销密钥 Revoke a key."""
+    from riskmap.access.store import revoke_key
+
     with opened() as ready, ready.database.own(ready.actor) as session:
         revoke_key(session, prefix)
     tell("keys.revoked", prefix=prefix)
@@ -102,6 +109,8 @@ def keys_revoke(prefix: Annotated[str, typer.Argument(help="前缀 Prefix")]) ->
 
 def migrate_database() -> None:
     """升级数据库结构 Bring the database's schema up to date."""
+    from riskmap.db.migrate import migrate
+
     with opened(migrated=False) as ready:
         state = migrate(ready.database)
     tell("migrate.done", revision=state.current)
@@ -109,6 +118,8 @@ def migrate_database() -> None:
 
 def backup_database(file: Annotated[Path, typer.Argument(help="备份文件 File to write")]) -> None:
     """备份 Back the city up to one file."""
+    from riskmap.db.backup import backup
+
     with opened() as ready, out.status("pg_dump …"):
         size = backup(ready.database, file, bin_folder=ready.bin_folder)
     tell("backup.done", file=file, size=f"{size / 1e6:.1f} MB")
@@ -119,6 +130,9 @@ def restore_database(
     replace: Annotated[bool, typer.Option(help="取代现有城市 Replace the present city")] = False,
 ) -> None:
     """恢复 Restore a backup."""
+    from riskmap.db.backup import restore
+    from riskmap.db.migrate import migrate
+
     with opened(migrated=False) as ready:
         with out.status("pg_restore …"):
             restore(ready.database, file, replace=replace, bin_folder=ready.bin_folder)
@@ -128,6 +142,8 @@ def restore_database(
 
 def doctor() -> None:
     """检查安装 Say what is wrong with the set-up and how to mend it."""
+    from riskmap.cli import checks
+
     table = Table("检查 Check", "结果 Result", "说明 What to do")
     failed = False
     for check in checks.run():

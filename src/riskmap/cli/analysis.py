@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 from rich.table import Table
 
-from riskmap.analysis.response import ResponseQuery
-from riskmap.analysis.service import AnalysisService, Stopwatch
-from riskmap.catalog.registry import load_catalog
 from riskmap.cli.opening import opened, out
 from riskmap.errors import InputError
-from riskmap.roads.graphs import Graphs
 from riskmap.units import LonLat
+
+
+def _unwritable(file: Path, reason: str | None) -> InputError:
+    return InputError("option.output", parameter="--output", file=str(file), reason=reason)
+
+
+def _writable(file: Path) -> None:
+    """Refuse a file that cannot be written before the work is done, not after it."""
+    if file.is_dir():
+        raise _unwritable(file, os.strerror(errno.EISDIR))
+    if not file.absolute().parent.is_dir():
+        raise _unwritable(file, os.strerror(errno.ENOENT))
+    if not os.access(file if file.exists() else file.absolute().parent, os.W_OK):
+        raise _unwritable(file, os.strerror(errno.EACCES))
 
 
 def circle(
@@ -32,6 +43,13 @@ def circle(
     timing: Annotated[bool, typer.Option(help="显示用时 Show timings")] = False,
 ) -> None:
     """响应圈:几分钟内能到哪里、有谁 Who and what is reached within so many minutes."""
+    import orjson
+
+    from riskmap.analysis.response import ResponseQuery
+    from riskmap.analysis.service import AnalysisService, Stopwatch
+    from riskmap.catalog.registry import load_catalog
+    from riskmap.roads.graphs import Graphs
+
     try:
         lon, lat = (float(part) for part in at.split(","))
         wanted = tuple(float(part) for part in minutes.split(","))
@@ -39,6 +57,8 @@ def circle(
         raise InputError(
             "option.circle", parameter="--at, --minutes", at=at, minutes=minutes
         ) from None
+    if output is not None:
+        _writable(output)
     query = ResponseQuery(
         starts=(LonLat(lon, lat),),
         minutes=wanted,
@@ -53,7 +73,10 @@ def circle(
         graphs = Graphs(ready.settings.data_dir, ready.database)
         answer = AnalysisService(ready.database, catalog, graphs).circle(query, watch)
     if output is not None:
-        output.write_bytes(orjson.dumps(answer))
+        try:
+            output.write_bytes(orjson.dumps(answer))
+        except OSError as error:
+            raise _unwritable(output, error.strerror) from error
     bands = answer["features"][::-1]
     table = Table("", *(f"≤ {band['properties']['minutes']:g} 分 min" for band in bands))
     table.add_row("行驶 Travel, s", *(f"{b['properties']['travel_s']:g}" for b in bands))

@@ -8,19 +8,9 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from riskmap.catalog.registry import load_catalog
-from riskmap.cli.opening import opened, out, tell
-from riskmap.db.city import read_city
+from riskmap.cli.opening import err, opened, out, tell
 from riskmap.errors import EXIT_INPUT, InputError
 from riskmap.i18n import LANGS
-from riskmap.ingest.mapping import read_mapping
-from riskmap.ingest.report import ImportRejectedError
-from riskmap.ingest.run import ImportOptions, import_file
-from riskmap.roads.edges import RoadEdges
-from riskmap.roads.graphs import Graphs
-from riskmap.roads.load import replace_edges
-from riskmap.roads.osm import read_osm_pbf
-from riskmap.roads.vector import read_vector_roads
 
 roads_app = typer.Typer(help="路网 The road network", no_args_is_help=True)
 
@@ -49,6 +39,12 @@ def roads_import(
     table: Annotated[str | None, typer.Option(help="文件中的图层 Layer in the file")] = None,
 ) -> None:
     """导入路网,取代原有路网 Import a road network in the place of the present one."""
+    from riskmap.db.city import read_city
+    from riskmap.roads.graphs import Graphs
+    from riskmap.roads.load import replace_edges
+    from riskmap.roads.osm import read_osm_pbf
+    from riskmap.roads.vector import read_vector_roads
+
     if not file.is_file():
         raise InputError("backup.missing", parameter="file", file=str(file))
     with opened() as ready:
@@ -56,7 +52,6 @@ def roads_import(
             city = read_city(session)
         with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=out) as bar:
             bar.add_task("读取 reading …")
-            edges: RoadEdges
             if file.name.endswith((".pbf", ".osm")):
                 edges = read_osm_pbf(file)
             elif crs is None:
@@ -95,6 +90,12 @@ def import_layer(
     dry_run: Annotated[bool, typer.Option(help="只检查 Check only")] = False,
 ) -> None:
     """把文件导入图层:一次全部完成,或什么都不改 Import a file: all of it, or nothing at all."""
+    from riskmap.catalog.registry import load_catalog
+    from riskmap.db.city import read_city
+    from riskmap.ingest.mapping import read_mapping
+    from riskmap.ingest.report import ImportRejectedError
+    from riskmap.ingest.run import ImportOptions, import_file
+
     options = ImportOptions(
         crs=crs,
         mapping=read_mapping(mapping, map_ or ()),
@@ -130,7 +131,7 @@ def import_layer(
             except ImportRejectedError as error:
                 bar.stop()
                 for lang in LANGS:
-                    out.print(error.report.render(lang), markup=False, soft_wrap=True)
+                    err.print(error.report.render(lang), markup=False, soft_wrap=True)
                 raise typer.Exit(EXIT_INPUT) from None
     for lang in LANGS:
         out.print(report.render(lang), markup=False, soft_wrap=True)

@@ -1,4 +1,8 @@
-"""`riskmap`: the command line."""
+"""`riskmap`: the command line.
+
+The commands import what they work with when they run: numba, pandas and FastAPI together take
+seconds, and `riskmap --help` needs none of them.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,11 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from sqlalchemy import func, select
+from rich.table import Column, Table
 
 from riskmap import __version__
-from riskmap.catalog.registry import load_catalog
 from riskmap.cli import admin, analysis, imports, serve
 from riskmap.cli.opening import err, opened, out
-from riskmap.db.base import METADATA
 from riskmap.errors import EXIT_INPUT, EXIT_SETUP, RiskmapError, SetupError
 
 app = typer.Typer(
@@ -54,8 +55,15 @@ def root(
 @app.command("layers")
 def layers() -> None:
     """列出图层与要素数 List the layers and how many features each holds."""
+    from sqlalchemy import func, select
+
+    from riskmap.catalog.registry import load_catalog
+    from riskmap.db.base import METADATA
+
     catalog = load_catalog()
-    table = Table("图层 Layer", "名称 Title", "几何 Geometry", "类别 Role", "要素 Features")
+    # The ids are what one types next: on a narrow terminal other columns give way.
+    ids = Column("图层 Layer", min_width=max(map(len, catalog)), no_wrap=True)
+    table = Table(ids, "名称 Title", "几何 Geometry", "类别 Role", "要素 Features")
     with opened() as ready, ready.database.read() as session:
         for layer in catalog.values():
             count = session.execute(

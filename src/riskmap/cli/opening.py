@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from riskmap.db.cluster import DATABASE, Cluster
-from riskmap.db.migrate import connect_owner, migrate, schema_state
-from riskmap.db.sessions import Actor, Database
-from riskmap.errors import SetupError
+from riskmap.errors import SetupError, UnavailableError
 from riskmap.i18n import LANGS, say
-from riskmap.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from riskmap.db.sessions import Actor, Database
+    from riskmap.settings import Settings
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -38,7 +39,25 @@ class Opened:
     @property
     def actor(self) -> Actor:
         """Who runs this command, for the audit."""
+        from riskmap.db.sessions import Actor
+
         return Actor(f"cli:{getpass.getuser()}")
+
+
+@contextmanager
+def _lost_connections_told() -> Iterator[None]:
+    """Say a lost connection in one sentence wherever it is lost, the sessions' own cases aside."""
+    import psycopg
+    from sqlalchemy.exc import DBAPIError
+
+    from riskmap.db.sessions import unavailable
+
+    try:
+        yield
+    except DBAPIError as error:
+        raise unavailable(error) from error
+    except psycopg.OperationalError as error:
+        raise UnavailableError("database.away") from error
 
 
 @contextmanager
@@ -56,7 +75,18 @@ def opened(*, migrated: bool = True) -> Iterator[Opened]:
     SetupError
         Something about machine, settings or database is not ready; the message says what to do.
     """
+    from riskmap.settings import load_settings
+
     settings = load_settings()
+    with _lost_connections_told():
+        yield from _opened(settings, migrated=migrated)
+
+
+def _opened(settings: Settings, *, migrated: bool) -> Iterator[Opened]:
+    from riskmap.db.cluster import DATABASE, Cluster
+    from riskmap.db.migrate import connect_owner, migrate, schema_state
+    from riskmap.db.sessions import Database
+
     if settings.database_url is not None:
         database = Database(settings.database_url, settings.api_database_url, settings)
         try:

@@ -5,28 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from riskmap.cli.opening import opened, tell
 from riskmap.errors import SetupError
-from riskmap.settings import Settings, load_settings
 
-
-class _Server(uvicorn.Server):
-    """Says where it listens once it does."""
-
-    def __init__(self, config: uvicorn.Config, address: str) -> None:
-        super().__init__(config)
-        self._address = address
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            tell("serve.ready", address=self._address)
+if TYPE_CHECKING:
+    from riskmap.settings import Settings
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -64,6 +51,19 @@ def serve(
     workers: Annotated[int | None, typer.Option(help="进程数 Processes (RISKMAP_WORKERS)")] = None,
 ) -> None:
     """启动服务(Ctrl-C 停止) Start the service (Ctrl-C stops it)."""
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    from riskmap.settings import load_settings
+
+    class Server(uvicorn.Server):
+        """Says where it listens once it does."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                tell("serve.ready", address=address)
+
     given = {"RISKMAP_HOST": host, "RISKMAP_PORT": port, "RISKMAP_WORKERS": workers}
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
     settings = load_settings()
@@ -87,7 +87,7 @@ def serve(
                 timeout_graceful_shutdown=10,
             )
             if settings.workers == 1:
-                _Server(config, address).run(sockets=[bound])
+                Server(config).run(sockets=[bound])
                 return
             tell("serve.ready", address=address)
             Multiprocess(config, sockets=[bound]).run()

@@ -41,7 +41,9 @@ def _run(arguments: list[str], environment: dict[str, str]) -> None:
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
-        raise SetupError("backup.failed", parameter=Path(arguments[0]).name, reason=lines[-1:])
+        raise SetupError(
+            "backup.failed", parameter=Path(arguments[0]).name, reason=lines[-1] if lines else "?"
+        )
 
 
 def backup(database: Database, target: Path, *, bin_folder: Path | None = None) -> int:

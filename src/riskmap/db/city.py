@@ -48,8 +48,10 @@ def check_city(city: City) -> None:
     Raises
     ------
     InputError
-        Names the parameter: `bbox`, `crs` or `timezone`.
+        Names the parameter: `name`, `bbox`, `crs` or `timezone`.
     """
+    if not city.name.strip():
+        raise InputError("city.name", parameter="name")
     box = city.bbox
     if not box.is_finite() or not (
         -180 <= box.west < box.east <= 180 and -85 <= box.south < box.north <= 85

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import pwd
@@ -128,6 +129,10 @@ def choose_place(data_dir: Path) -> Place:
     """
     # realpath and not Path.resolve: it does not fail on a folder that is closed to us.
     wanted = Path(os.path.realpath(data_dir))
+    with usable(wanted):
+        there = next(path for path in (wanted, *wanted.parents) if path.exists())
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
     if os.geteuid() != 0:
         return Place(wanted, None)
     data = wanted / "pg"
@@ -145,7 +150,6 @@ def choose_place(data_dir: Path) -> Place:
     project = wanted.parent.name if wanted.name.startswith(".") else wanted.name
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", project).strip("-")[:32] or "riskmap"
     elsewhere = SYSTEM_FOLDER / f"{plain}-{path_hash(wanted, 8)}"
-    there = next(path for path in (wanted, *wanted.parents) if path.exists())
     if (elsewhere / "pg").exists() or not account.enters(there):
         values = {"account": account.name, "wanted": wanted, "folder": elsewhere}
         return Place(elsewhere, account, (Notice("cluster.elsewhere", values),))

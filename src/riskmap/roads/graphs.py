@@ -21,6 +21,7 @@ import numpy.typing as npt
 from pyproj import Transformer
 from pyproj.enums import TransformDirection
 
+from riskmap.db.data_folder import usable
 from riskmap.db.sessions import Database, ReadSession
 from riskmap.errors import UnavailableError
 from riskmap.roads.folder import StoredGraphError
@@ -110,16 +111,20 @@ class Graphs:
             except StoredGraphError:
                 graph = read_graph(session, profile=profile, srid=srid, revision=revision)
             graph.save(folder)
-            for old in self._folder.glob(f"{profile}-*"):
-                # A process that still has an old one mapped keeps its pages.
-                if old.is_dir() and old != folder:
-                    shutil.rmtree(old, ignore_errors=True)
+            # Older ones, and the half-written ones of a process that was killed. Whoever still
+            # has one mapped keeps its pages. The digit: a profile's name may begin another's.
+            for pattern in (f"{profile}-[0-9]*", f".{profile}-[0-9]*"):
+                for old in self._folder.glob(pattern):
+                    if old.is_dir() and old != folder:
+                        shutil.rmtree(old, ignore_errors=True)
             return RoadGraph.load(folder)
 
     @contextmanager
     def _building(self, profile: str) -> Iterator[None]:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / f".{profile}.lock").open("w") as lock:
+        with usable(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = (self._folder / f".{profile}.lock").open("w")
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

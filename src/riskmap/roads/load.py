@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 from psycopg import Connection as DriverConnection
+from psycopg import OperationalError
 from pyproj import Transformer
 from sqlalchemy import case, delete, func, or_, select, text
 
@@ -57,6 +58,8 @@ def replace_edges(session: WriteSession, edges: RoadEdges, box: Bbox, *, source:
     ------
     InputError
         No road of the file touches the city's box: another city's file, or a wrong CRS.
+    UnavailableError
+        The connection was lost.
     """
     inside = (
         (edges.lonlat[:, 0] >= box.west)
@@ -88,15 +91,18 @@ def replace_edges(session: WriteSession, edges: RoadEdges, box: Bbox, *, source:
         edges.foot.tolist(),
         strict=True,
     )
+    # One import at a time: a second one's DELETE would not see the rows that the first adds.
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtext('riskmap.import.roads'))"))
     session.execute(delete(ROAD_EDGES))
     driver: DriverConnection[Any] = session.connection.connection.driver_connection  # type: ignore[assignment]
     columns = ", ".join(f'"{ROAD_EDGES.c[name].name}"' for name in _COPIED)
-    with (
-        driver.cursor() as cursor,
-        cursor.copy(f"COPY {ROAD_EDGES.name} ({columns}) FROM STDIN".encode()) as copy,
-    ):
-        for row in rows:
-            copy.write_row(row)
+    statement = f"COPY {ROAD_EDGES.name} ({columns}) FROM STDIN".encode()
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except OperationalError as error:
+        raise UnavailableError("database.away") from error
     state = stored_edges(session)
     record(
         session,
