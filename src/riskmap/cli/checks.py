@@ -12,7 +12,7 @@ from riskmap.catalog.registry import load_catalog
 from riskmap.cli.opening import Opened, opened
 from riskmap.db.city import find_city
 from riskmap.db.migrate import connect_owner, schema_state
-from riskmap.db.sessions import API_ROLE
+from riskmap.db.sessions import API_ROLE, shown
 from riskmap.errors import RiskmapError
 from riskmap.i18n import LANGS, say
 from riskmap.roads.load import roads_revision, stored_edges
@@ -36,7 +36,7 @@ def run() -> Iterator[Check]:
     yield Check("Python", sys.version_info >= (3, 11), sys.version.split()[0])
     try:
         with opened(migrated=False) as ready:
-            yield Check("数据库 Database", True, str(ready.database.owner_url.render_as_string()))
+            yield Check("数据库 Database", True, shown(ready.database.owner_url))
             yield from _database(ready)
     except RiskmapError as error:
         yield Check("数据库 Database", False, str(error))
