@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, String, cast, func, literal, literal_column, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from riskmap.catalog.spec import Child, Layer
 from riskmap.db.tables import FEED
@@ -86,7 +87,7 @@ def revisions() -> Select[Any]:
     """Return the last revision of every layer and when it was committed."""
     return (
         select(FEED.c.layer, FEED.c.revision, FEED.c.at)
-        .distinct(FEED.c.layer)
+        .ext(distinct_on(FEED.c.layer))
         .where(FEED.c.revision.is_not(None))
         .order_by(FEED.c.layer, FEED.c.revision.desc())
     )
