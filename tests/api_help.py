@@ -126,7 +126,9 @@ def fill(database: Database, rows: int = 7) -> None:
 
 
 @contextmanager
-def serving(cluster: Cluster, template: str, *, city: bool = True, rows: int = 0) -> Iterator[Served]:
+def serving(
+    cluster: Cluster, template: str, *, city: bool = True, rows: int = 0
+) -> Iterator[Served]:
     """Serve a copy of the migrated database."""
     name = f"test_api_{next(_numbers)}"
     copy_of(cluster, template, name)

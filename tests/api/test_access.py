@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import mapbox_vector_tile
 import pytest
-from api_help import CATALOG, SECRET, SECRET_NUMBER, Served, serving
 from fastapi.routing import APIRoute
 from starlette.routing import Route
 
+from api_help import CATALOG, SECRET, SECRET_NUMBER, Served, serving
 from riskmap.db.cluster import Cluster
 
 CALLERS = ("anonymous", "reader", "editor", "analyst", "admin", "wrong", "revoked", "expired")
@@ -94,7 +94,16 @@ def test_the_parameter_at_fault_is_the_header_that_was_sent(served: Served, call
 
 @pytest.mark.parametrize(
     "header",
-    ["", "Basic YTpi", "Bearer", "Bearer ", "Bearer x y", "rmk_x", "Bearer rmk_\u00e9", "Bearer ''"],
+    [
+        "",
+        "Basic YTpi",
+        "Bearer",
+        "Bearer ",
+        "Bearer x y",
+        "rmk_x",
+        "Bearer rmk_\u00e9",
+        "Bearer ''",
+    ],
 )
 def test_what_is_no_key_is_refused(served: Served, header: str) -> None:
     answer = served.client.get("/me", headers={"Authorization": header.encode("latin-1")})
@@ -185,12 +194,14 @@ def test_children_of_any_shape_do_not_break_the_page_nor_tell_more(
         {"code": code, "geom": "POINT(120.9 36.9)", "chemicals": stored, "address": "odd"},
     )
     found = [
-        f for f in served.items("major-hazard-sources", address="odd")
+        f
+        for f in served.items("major-hazard-sources", address="odd")
         if f["properties"]["code"] == code
     ]
     assert found[0]["properties"]["chemicals"] == public
     keyed = [
-        f for f in served.items("major-hazard-sources", "reader", address="odd")
+        f
+        for f in served.items("major-hazard-sources", "reader", address="odd")
         if f["properties"]["code"] == code
     ]
     assert keyed[0]["properties"]["chemicals"] == stored
@@ -215,8 +226,15 @@ def test_a_key_filters_by_restricted_fields(served: Served) -> None:
     assert served.get(path, "reader", contact_phone="x").json()["numberMatched"] == 0
 
 
-@pytest.mark.parametrize("name", ["collections/shelters", "collections/shelters/items",
-                                  "collections/shelters/items/1", "tiles/shelters/8/213/100.mvt"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "collections/shelters",
+        "collections/shelters/items",
+        "collections/shelters/items/1",
+        "tiles/shelters/8/213/100.mvt",
+    ],
+)
 def test_what_a_key_unlocked_is_not_shared_by_caches(served: Served, name: str) -> None:
     public, private = served.get(f"/{name}"), served.get(f"/{name}", "reader")
     assert public.headers["cache-control"].startswith("public")

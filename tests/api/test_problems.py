@@ -6,11 +6,15 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from api_help import Served, serving
+from sqlalchemy import text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.testclient import TestClient
 
+from api_help import Served, serving
 from riskmap.app import create_app
 from riskmap.db.cluster import Cluster
+from riskmap.db.sessions import Actor
 from riskmap.features import read
 
 CJK = re.compile(r"[\u4e00-\u9fff]")
@@ -109,8 +113,6 @@ def test_an_internal_fault_tells_its_number_and_no_more(
 def test_what_the_database_refuses_stays_inside(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sqlalchemy import text
-
     monkeypatch.setattr(read.statements, "extent", lambda _: text("SELECT * FROM no_such_table"))
     answer = served.client.get("/collections/shelters")
     assert answer.status_code == 500
@@ -118,8 +120,6 @@ def test_what_the_database_refuses_stays_inside(
 
 
 def test_a_slow_statement_is_a_503(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sqlalchemy import text
-
     late = "SELECT set_config('statement_timeout', '1', true), pg_sleep(0), 1, 1"
     calls = iter([text(late), text("SELECT pg_sleep(30), 1, 1, 1")])
     monkeypatch.setattr(read.statements, "extent", lambda _: next(calls))
@@ -136,9 +136,7 @@ def test_a_slow_statement_is_a_503(served: Served, monkeypatch: pytest.MonkeyPat
 
 def test_without_its_database_the_service_lives_and_says_so(served: Served) -> None:
     away = "postgresql://riskmap:secretword@127.0.0.1:1/riskmap"
-    settings = served.settings.model_copy(
-        update={"database_url": away, "api_database_url": away}
-    )
+    settings = served.settings.model_copy(update={"database_url": away, "api_database_url": away})
     with TestClient(create_app(settings), raise_server_exceptions=False) as client:
         assert client.get("/livez").status_code == 200
         assert client.get("/openapi.json").status_code == 200
@@ -155,10 +153,6 @@ def test_without_its_database_the_service_lives_and_says_so(served: Served) -> N
 
 
 def test_connections_that_were_cut_are_replaced(served: Served) -> None:
-    from sqlalchemy import text
-
-    from riskmap.db.sessions import Actor
-
     assert served.get(ITEMS).status_code == 200
     with served.database.own(Actor("test")) as session:
         session.execute(
@@ -173,9 +167,6 @@ def test_connections_that_were_cut_are_replaced(served: Served) -> None:
 def test_more_callers_than_connections_are_told_to_come_back(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sqlalchemy.exc import TimeoutError as PoolTimeout
-    from sqlalchemy.ext.asyncio import AsyncEngine
-
     def full(*_: object) -> None:
         raise PoolTimeout("QueuePool limit of size 8 overflow 0 reached")
 
@@ -222,7 +213,9 @@ def test_other_origins_are_let_in_by_the_setting_only(served: Served) -> None:
         assert flight.status_code == 200
         other = client.get(ITEMS, headers={"Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in other.headers
-        assert client.get("/nothing", headers=asked).headers["access-control-allow-origin"] == origin
+        assert (
+            client.get("/nothing", headers=asked).headers["access-control-allow-origin"] == origin
+        )
 
 
 BAD_BODIES = [
@@ -240,7 +233,7 @@ BAD_BODIES = [
     (b'{"points": [[120.5, 36.5, 7]]}', "points.0"),
     (b'{"points": "here"}', "points"),
     (b'{"points": []}', "points"),
-    (b'{}', "points"),
+    (b"{}", "points"),
     (b'{"points": [[120.5, 36.5]], "minutes": "x"}', "minutes"),
     (b'{"points": [[120.5, 36.5]], "minutes": [null]}', "minutes.0"),
 ]
@@ -248,9 +241,7 @@ BAD_BODIES = [
 
 @pytest.mark.parametrize(("body", "parameter"), BAD_BODIES, ids=range(len(BAD_BODIES)))
 def test_a_bad_body_is_a_problem(served: Served, body: bytes, parameter: str | None) -> None:
-    answer = served.client.post(
-        CIRCLES, content=body, headers={"Content-Type": "application/json"}
-    )
+    answer = served.client.post(CIRCLES, content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     if parameter:

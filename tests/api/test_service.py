@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
-from api_help import CATALOG, Served, serving
 from sqlalchemy import delete, text, update
 
+from api_help import CATALOG, Served, serving
 from riskmap.db.base import METADATA
 from riskmap.db.cluster import Cluster
 from riskmap.db.migrate import code_head
@@ -39,9 +39,7 @@ def test_without_a_city_the_landing_page_says_what_to_run(cluster: Cluster, migr
             assert command in served.client.get("/", headers=HTML).text
         ready = served.get("/readyz").json()
         assert ready["city"] is False and ready["roads"]["revision"] is None
-        asked = served.client.post(
-            "/analysis/response-circles", json={"points": [[120.5, 36.5]]}
-        )
+        asked = served.client.post("/analysis/response-circles", json={"points": [[120.5, 36.5]]})
         assert asked.status_code == 503 and "city init" in asked.json()["detail"]
 
 
@@ -92,7 +90,10 @@ def test_the_twelve_collections_and_their_links(served: Served) -> None:
         assert served.client.get(links["items"]).json()["numberMatched"] == 2
         tile = links["tiles"].format(z=1, x=1, y=0)
         assert served.client.get(tile).status_code in (200, 204)
-        assert one["titles"] == {"zh": CATALOG[one["id"]].title.zh, "en": CATALOG[one["id"]].title.en}
+        assert one["titles"] == {
+            "zh": CATALOG[one["id"]].title.zh,
+            "en": CATALOG[one["id"]].title.en,
+        }
     english = served.client.get("/collections", headers={"Accept-Language": "en"}).json()
     assert all(one["title"] == one["titles"]["en"] for one in english["collections"])
 
@@ -117,7 +118,9 @@ def test_an_empty_collection_has_no_extent_and_no_revision(empty: Served) -> Non
 def test_every_edit_moves_the_revision(empty: Served) -> None:
     def fresh(layer: str = "shelters") -> tuple[int, datetime]:
         body = empty.get(f"/collections/{layer}").json()
-        listed = next(c for c in empty.get("/collections").json()["collections"] if c["id"] == layer)
+        listed = next(
+            c for c in empty.get("/collections").json()["collections"] if c["id"] == layer
+        )
         assert (body["revision"], body["updated_at"]) == (listed["revision"], listed["updated_at"])
         return body["revision"], datetime.fromisoformat(body["updated_at"])
 

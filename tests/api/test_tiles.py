@@ -9,8 +9,8 @@ from typing import Any
 
 import mapbox_vector_tile
 import pytest
-from api_help import CATALOG, Served, serving
 
+from api_help import CATALOG, Served, serving
 from riskmap.catalog.registry import Catalog
 from riskmap.catalog.spec import Layer
 from riskmap.db.cluster import Cluster
@@ -66,9 +66,7 @@ def features(served: Served, layer: str, z: int, x: int, y: int, **query: Any) -
     return decoded[layer]["features"]
 
 
-def limited(
-    served: Served, monkeypatch: pytest.MonkeyPatch, layer: str, most: int
-) -> None:
+def limited(served: Served, monkeypatch: pytest.MonkeyPatch, layer: str, most: int) -> None:
     """Let the service draw a layer with another limit."""
     copy = CATALOG[layer]
     copy = dataclasses.replace(copy, tile=dataclasses.replace(copy.tile, max_features=most))
@@ -94,9 +92,7 @@ def test_ids_and_attributes_are_those_of_the_items(served: Served, layer: str) -
 
 
 def test_not_assessed_features_are_drawn_without_a_level(served: Served) -> None:
-    found = [
-        f for n in range(4) for f in features(served, "risk-records", 8, 213 + n - 1, 100)
-    ]
+    found = [f for n in range(4) for f in features(served, "risk-records", 8, 213 + n - 1, 100)]
     null = {f["id"] for f in served.items("risk-records", risk_level="null")}
     assert null and null <= {f["id"] for f in found}
     assert all(("risk_level" in f["properties"]) == (f["id"] not in null) for f in found)
@@ -243,9 +239,7 @@ def test_the_most_dangerous_survive_a_full_tile(
         assert answer.headers["x-riskmap-dropped"] == str(30 - most)
 
 
-def test_a_limit_met_exactly_drops_nothing(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_limit_met_exactly_drops_nothing(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     limited(served, monkeypatch, "risk-records", 30)
     x, y = address(120.6, 36.5, 8)
     answer = served.get(f"/tiles/risk-records/8/{x}/{y}.mvt", address="spread")
