@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import mapbox_vector_tile
 import pytest
-from api_help import CATALOG, SECRET, SECRET_NUMBER, Served, serving
 from fastapi.routing import APIRoute
 from starlette.routing import Route
 
+from api_help import CATALOG, SECRET, SECRET_NUMBER, Served, serving
 from riskmap.db.cluster import Cluster
 
 CALLERS = ("anonymous", "reader", "editor", "analyst", "admin", "wrong", "revoked", "expired")

@@ -6,11 +6,15 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from api_help import Served, serving
+from sqlalchemy import text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.testclient import TestClient
 
+from api_help import Served, serving
 from riskmap.app import create_app
 from riskmap.db.cluster import Cluster
+from riskmap.db.sessions import Actor
 from riskmap.features import read
 
 CJK = re.compile(r"[\u4e00-\u9fff]")
@@ -109,8 +113,6 @@ def test_an_internal_fault_tells_its_number_and_no_more(
 def test_what_the_database_refuses_stays_inside(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sqlalchemy import text
-
     monkeypatch.setattr(read.statements, "extent", lambda _: text("SELECT * FROM no_such_table"))
     answer = served.client.get("/collections/shelters")
     assert answer.status_code == 500
@@ -118,8 +120,6 @@ def test_what_the_database_refuses_stays_inside(
 
 
 def test_a_slow_statement_is_a_503(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sqlalchemy import text
-
     late = "SELECT set_config('statement_timeout', '1', true), pg_sleep(0), 1, 1"
     calls = iter([text(late), text("SELECT pg_sleep(30), 1, 1, 1")])
     monkeypatch.setattr(read.statements, "extent", lambda _: next(calls))
@@ -153,10 +153,6 @@ def test_without_its_database_the_service_lives_and_says_so(served: Served) -> N
 
 
 def test_connections_that_were_cut_are_replaced(served: Served) -> None:
-    from sqlalchemy import text
-
-    from riskmap.db.sessions import Actor
-
     assert served.get(ITEMS).status_code == 200
     with served.database.own(Actor("test")) as session:
         session.execute(
@@ -171,9 +167,6 @@ def test_connections_that_were_cut_are_replaced(served: Served) -> None:
 def test_more_callers_than_connections_are_told_to_come_back(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sqlalchemy.exc import TimeoutError as PoolTimeout
-    from sqlalchemy.ext.asyncio import AsyncEngine
-
     def full(*_: object) -> None:
         raise PoolTimeout("QueuePool limit of size 8 overflow 0 reached")
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
-from api_help import CATALOG, Served, serving
 from sqlalchemy import delete, text, update
 
+from api_help import CATALOG, Served, serving
 from riskmap.db.base import METADATA
 from riskmap.db.cluster import Cluster
 from riskmap.db.migrate import code_head

@@ -9,8 +9,8 @@ from typing import Any
 
 import mapbox_vector_tile
 import pytest
-from api_help import CATALOG, Served, serving
 
+from api_help import CATALOG, Served, serving
 from riskmap.catalog.registry import Catalog
 from riskmap.catalog.spec import Layer
 from riskmap.db.cluster import Cluster

@@ -15,7 +15,6 @@ import shapely
 from shapely import MultiPolygon
 
 from riskmap.analysis.anchors import OFF_ROAD_MPS, Anchors
-from riskmap.analysis.polygons import Bands
 from riskmap.analysis.search import TravelTimes
 from riskmap.analysis.store import Phases
 from riskmap.catalog.spec import Role
@@ -95,7 +94,7 @@ class ResponseQuery:
 
         return Phases(
             kind=default.kind,
-            profile=self.profile or default.profile,
+            profile=default.profile if self.profile is None else self.profile,
             call_handling_s=given(self.call_handling_s, default.call_handling_s),
             turnout_s=given(self.turnout_s, default.turnout_s),
             setup_s=given(self.setup_s, default.setup_s),
@@ -184,7 +183,8 @@ def bands_geojson(
     query: ResponseQuery,
     phases: Phases,
     limits_ms: list[int],
-    drawn: Bands,
+    shapes: list[MultiPolygon],
+    cell_m: float,
     times: TravelTimes,
     network: Network,
     anchors: dict[str, Anchors],
@@ -197,7 +197,7 @@ def bands_geojson(
     """
     arrivals = {name: found.arrival_ms(times) for name, found in anchors.items()}
     features = []
-    for minutes, limit, shape in zip(query.minutes, limits_ms, drawn.polygons, strict=True):
+    for minutes, limit, shape in zip(query.minutes, limits_ms, shapes, strict=True):
         layers = {
             name: count_inside(found, arrivals[name], limit) for name, found in anchors.items()
         }
@@ -228,7 +228,7 @@ def bands_geojson(
             "source": phases.source,
         },
         "off_road_mps": OFF_ROAD_MPS,
-        "cell_m": drawn.cell_m,
+        "cell_m": cell_m,
         "starts": describe_starts(query, times.starts, network),
         **facts,
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from shapely import MultiPolygon
 
 from riskmap.analysis.anchors import MAX_SNAP_M, OFF_ROAD_MPS, Anchors, anchor
 from riskmap.analysis.polygons import bands
@@ -115,13 +116,18 @@ class AnalysisService:
             start_ms = np.zeros(len(starts), dtype=np.int32)
             times = search(network.graph, starts, start_ms, max(0, *limits_ms))
         with watch.stage("polygon"):
-            drawn = bands(network.graph, times, limits_ms, off_road_mps=OFF_ROAD_MPS)
+            # Bands that the phases leave no time for are empty, and two that round to the same
+            # millisecond are one drawing: `bands` wants ascending limits from 0.
+            feasible = sorted({limit for limit in limits_ms if limit >= 0}) or [0]
+            drawn = bands(network.graph, times, feasible, off_road_mps=OFF_ROAD_MPS)
+            shapes = dict(zip(feasible, drawn.polygons, strict=True))
         with watch.stage("count"):
             return bands_geojson(
                 query=query,
                 phases=phases,
                 limits_ms=limits_ms,
-                drawn=drawn,
+                shapes=[shapes[ms] if ms >= 0 else MultiPolygon() for ms in limits_ms],
+                cell_m=drawn.cell_m,
                 times=times,
                 network=network,
                 anchors=anchors,
