@@ -5,7 +5,6 @@ Most commands run in this process (the same `main`), on a database of the test's
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import pwd
@@ -21,7 +20,6 @@ from psycopg import sql
 
 from cli_help import Answer, a_place
 from conftest import TEST_CITY, connect, drop, shared_data
-from riskmap.catalog.registry import load_catalog
 from riskmap.cli.main import main
 from riskmap.db.city import write_city
 from riskmap.db.cluster import Cluster
@@ -158,18 +156,16 @@ def test_a_port_in_use() -> None:
         assert not place.data.exists()  # known before a database is made
 
 
-def test_a_data_folder_that_is_not_writable(tmp_path: Path) -> None:
+def test_a_data_folder_that_is_not_writable(riskmap: Run, tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o555)
     words = tmp_path / "words"
     words.touch()
     words.chmod(0o666)
     tmp_path.chmod(0o755)
-    # A fork and not a new interpreter: that one may lie where the user cannot go. What the command
-    # imports only when it runs is imported here for the same reason.
-    for room in ("catalog.registry", "db.cluster", "db.migrate", "db.sessions", "settings"):
-        importlib.import_module(f"riskmap.{room}")
-    load_catalog()
+    # A fork and not a new interpreter: that one may lie where the user cannot go. The same refusal
+    # once before it loads what a command imports only when it runs.
+    riskmap("layers", DATA_DIR=str(words)).refused(EXIT_SETUP, words)
     child = os.fork()
     if child == 0:
         status = 99

@@ -177,6 +177,11 @@ class Killer:
         with self.place.cluster().running() as cluster, connect(cluster, "riskmap") as session:
             return state(session, subject)
 
+    @property
+    def killed(self) -> int:
+        """How many kills met an import under way."""
+        return sum(n for name, n in self.outcomes.items() if not name.endswith("too late"))
+
     def next_version(self, subject: Subject) -> None:
         subject.version += 1
         subject.write(self.place.cwd, subject.version)
@@ -235,11 +240,17 @@ def prove(kills: int, subjects: list[Subject]) -> Counter[str]:
             killer.next_version(subject)
             takes.append(killer.whole(subject))
             states.append(killer.look(subject))
-        for number in range(kills):
+        number = 0
+        # A kill that came after the import had ended proves nothing and is not counted.
+        while killer.killed < kills:
             at = number % len(subjects)
             whom = ("importer", "PostgreSQL")[number // len(subjects) % 2]
             after_s = chance.uniform(0.05, takes[at])
+            killed = killer.killed
             states[at] = killer.round(subjects[at], whom, after_s, states[at])
+            if killer.killed == killed:
+                takes[at] = max(0.5, min(takes[at], after_s))  # imports are faster by now
+            number += 1
         graphs = [path.name for path in (place.data / "graphs").glob("*/.*-*")]
         assert graphs == [], "half-written graphs are left"
         assert not place.cluster().is_running()
@@ -248,14 +259,14 @@ def prove(kills: int, subjects: list[Subject]) -> Counter[str]:
 
 def test_a_few_kills() -> None:
     outcomes = prove(4, [records(), roads()])
-    assert sum(outcomes.values()) == 4
+    assert sum(outcomes.values()) >= 4
 
 
 @pytest.mark.prove
 def test_many_kills(capsys: pytest.CaptureFixture[str]) -> None:
     kills = int(os.environ.get("PROVE_KILLS", "60"))
     outcomes = prove(kills, [records(), roads()])
-    assert sum(outcomes.values()) == kills
+    assert sum(outcomes.values()) >= kills
     with capsys.disabled():
         print(f"\n{kills} kills")  # noqa: T201
         for name, count in sorted(outcomes.items()):
