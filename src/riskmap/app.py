@@ -9,7 +9,8 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,6 +18,7 @@ from riskmap import __version__
 from riskmap.analysis.service import AnalysisService
 from riskmap.api import analysis, collections, problems, service, tiles
 from riskmap.api.context import Context
+from riskmap.api.deps import caller
 from riskmap.catalog.registry import load_catalog
 from riskmap.db.sessions import Database
 from riskmap.errors import RiskmapError, SetupError
@@ -24,6 +26,9 @@ from riskmap.roads.graphs import Graphs
 from riskmap.settings import Settings, load_settings
 
 log = logging.getLogger("riskmap")
+
+# No request of ours is longer: a hundred starts are 5 kB.
+MAX_BODY_BYTES = 64 * 1024
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -55,6 +60,47 @@ class RequestId:
         await self._app(scope, receive, answer)
 
 
+class HeadAsGet:
+    """Answer HEAD as GET without its body (RFC 9110 section 9.3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self._app({**scope, "method": "GET"}, receive, answer)
+
+
+class BodyLimit:
+    """Stop reading a body at `MAX_BODY_BYTES`: it is refused before it is held or parsed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        read = 0
+
+        async def limited() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > MAX_BODY_BYTES:
+                raise HTTPException(413)
+            return message
+
+        await self._app(scope, limited, send)
+
+
 class Service(FastAPI):
     """The application, with `RequestId` around everything.
 
@@ -64,7 +110,7 @@ class Service(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Wrap the stack."""
-        return RequestId(super().build_middleware_stack())
+        return RequestId(BodyLimit(HeadAsGet(super().build_middleware_stack())))
 
 
 def _warm_up(context: Context) -> None:
@@ -106,8 +152,12 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
+    # A key is checked even where the answer would not depend on it: its holder should learn that
+    # it is wrong. `health` alone asks nothing of the database.
+    checked = [Depends(caller)]
     for router in (collections.router, tiles.router, analysis.router, service.router):
-        app.include_router(router, responses=problems.RESPONSES)
+        app.include_router(router, responses=problems.RESPONSES, dependencies=checked)
+    app.include_router(service.health, responses=problems.RESPONSES)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

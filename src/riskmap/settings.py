@@ -37,6 +37,7 @@ class Settings(BaseSettings):
         default=[], description="Origins that browsers may call from, separated by commas."
     )
     pool_size: Annotated[int, Field(ge=1, le=200)] = 8
+    stream_timeout_s: Annotated[float, Field(gt=0, le=86400)] = 60.0
     statement_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
 
     @field_validator("cors_origins", mode="before")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import math
 import sys
@@ -16,6 +17,7 @@ import shapely
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 from sqlalchemy import text
+from starlette.testclient import TestClient
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
@@ -33,8 +35,11 @@ from grid_city import (  # noqa: E402
 )
 
 from api_help import Served, serving  # noqa: E402
+from riskmap.app import create_app  # noqa: E402
 from riskmap.db.cluster import Cluster  # noqa: E402
 from riskmap.db.sessions import Actor  # noqa: E402
+from riskmap.roads import graphs  # noqa: E402
+from riskmap.roads.graph import RoadGraph  # noqa: E402
 
 NOW = {"call_handling_s": 0, "turnout_s": 0, "setup_s": 0}
 START = place(0)
@@ -570,3 +575,57 @@ def test_threads_agree(writable: Served) -> None:
         assert answer == answers[n % 3]
     assert answers[0] != answers[1] != answers[2]
     assert not any(math.isnan(v) for v in np.ravel(answers[0]["starts"][0]["snapped"]))
+
+
+def test_a_kind_that_nobody_knows_is_refused(served: Served) -> None:
+    body = {"points": [START], "kind": "fire_sation"}
+    answer = served.client.post("/analysis/response-circles", json=body)
+    assert (answer.status_code, answer.json()["parameter"]) == (400, "kind")
+    assert "fire_station" in answer.json()["detail"]
+
+
+def test_whoever_waits_for_a_graph_holds_no_connection(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build that takes long: the others are told to come back, and the pool stays free."""
+    monkeypatch.setattr(graphs, "PATIENCE_S", 0.05)
+    app = create_app(served.settings)
+    service = app.state.context.analysis
+    held = service._graphs._lock  # somebody else is building
+    with TestClient(app) as client, held:
+        for _ in range(served.settings.pool_size + 2):
+            answer = client.post("/analysis/response-circles", json={"points": [START]})
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert service._database.engine.pool.checkedout() == 0
+        assert client.get("/readyz").status_code == 200
+    with TestClient(app) as client:
+        assert client.post("/analysis/response-circles", json={"points": [START]}).is_success
+
+
+def test_a_graph_that_cannot_be_kept_still_answers(
+    served: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(RoadGraph, "save", full)
+    settings = served.settings.model_copy(update={"data_dir": tmp_path / "empty"})
+    with TestClient(create_app(settings)) as client:
+        answer = client.post("/analysis/response-circles", json={"points": [START]})
+    assert answer.is_success, answer.text
+
+
+def test_a_team_off_the_road_starts_at_once_in_circle_and_reach(served: Served) -> None:
+    """Neither charges the start's walk to its own road; both charge the place's."""
+    off, on = place(4.4, 0.05), place(4.4, 0)
+    body = {"points": [off], "minutes": [30], **NOW}
+    circle = served.client.post("/analysis/response-circles", json=body).json()
+    assert circle["starts"][0]["snap_distance_m"] > 1
+    served.put("rescue-teams", {"code": "off-road", "geom": at(off), "kind": "fire_station"})
+    try:
+        teams = reach(served, on, minutes=60)["teams"]
+        found = next(team for team in teams if team["code"] == "off-road")
+        assert found["phases"]["travel_s"] == 0
+    finally:
+        with served.database.write(Actor("test")) as session:
+            session.execute(text("DELETE FROM rescue_teams WHERE code = 'off-road'"))

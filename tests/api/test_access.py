@@ -20,11 +20,11 @@ BODY = {"points": [[119.0, 36.5]]}  # outside the city: 400 says that the caller
 
 # (method, route's path) -> (address asked for, status for each of CALLERS)
 TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
-    ("GET", "/"): ("/", OPEN),
+    ("GET", "/"): ("/", CHECKED),
     ("GET", "/openapi.json"): ("/openapi.json", OPEN),
     ("GET", "/livez"): ("/livez", OPEN),
     ("GET", "/readyz"): ("/readyz", OPEN),
-    ("GET", "/collections"): ("/collections", OPEN),
+    ("GET", "/collections"): ("/collections", CHECKED),
     ("GET", "/collections/{layer_id}"): ("/collections/shelters", CHECKED),
     ("GET", "/collections/{layer_id}/items"): ("/collections/shelters/items", CHECKED),
     ("GET", "/collections/{layer_id}/items/{feature_id}"): (

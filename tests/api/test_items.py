@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import socket
 import tracemalloc
@@ -12,10 +14,12 @@ from urllib.parse import quote
 import httpx
 import pytest
 from sqlalchemy import delete, text
+from starlette.testclient import TestClient
 
 from api_help import CATALOG, Served, backends, eventually, listening, serving
 from riskmap.app import create_app
 from riskmap.catalog.spec import Geometry
+from riskmap.db import sessions
 from riskmap.db.base import METADATA
 from riskmap.db.cluster import Cluster
 from riskmap.db.sessions import Actor
@@ -469,3 +473,32 @@ def test_a_client_that_leaves_gives_its_connection_back(large: Served) -> None:
         eventually(lambda: pool.checkedout() == 0)
         eventually(lambda: backends(large.database) == [])
         assert httpx.get(f"http://127.0.0.1:{port}{POINTS}?limit=1").status_code == 200
+
+
+def test_readers_who_do_not_read_leave_room_for_others(large: Served) -> None:
+    """Every stream that may be open stalls: others answer, one more stream is told to wait."""
+    settings = large.settings.model_copy(update={"stream_timeout_s": 8.0})
+    app = create_app(settings)
+    with listening(app) as port, contextlib.ExitStack() as stalled:
+        for _ in range(settings.pool_size):
+            client = stalled.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            client.connect(("127.0.0.1", port))
+            client.sendall(f"GET {POINTS}?limit=10000 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        pool = app.state.context.database.async_engine.pool
+        eventually(lambda: pool.checkedout() == settings.pool_size - 2)
+        assert httpx.get(f"http://127.0.0.1:{port}/collections").status_code == 200
+        # Past the deadline the stalled ones are cut and streams are free again.
+        eventually(lambda: pool.checkedout() == 0)
+        assert httpx.get(f"http://127.0.0.1:{port}{POINTS}?limit=1").status_code == 200
+
+
+def test_no_stream_is_free(large: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "STREAM_PATIENCE_S", 0.05)
+    app = create_app(large.settings)
+    monkeypatch.setattr(app.state.context.database, "_streams", asyncio.Semaphore(0))
+    with TestClient(app) as client:
+        answer = client.get(POINTS)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert answer.json()["type"].endswith("database.busy")
+        assert client.get(f"{POINTS}/1").status_code == 200

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.testclient import TestClient
 
 from api_help import Served, serving
-from riskmap.app import create_app
+from riskmap.app import MAX_BODY_BYTES, create_app
 from riskmap.db.cluster import Cluster
 from riskmap.db.sessions import Actor
 from riskmap.features import read
@@ -222,7 +222,7 @@ BAD_BODIES = [
     (b"", "body"),
     (b"{", "body"),
     (b"\xff\xfe", None),
-    (b"[" * 100_000, None),
+    (b"[" * 60_000, None),
     (b'"text"', None),
     (b"null", None),
     (b"[]", None),
@@ -246,3 +246,17 @@ def test_a_bad_body_is_a_problem(served: Served, body: bytes, parameter: str | N
     assert answer.headers["content-type"] == "application/problem+json"
     if parameter:
         assert answer.json()["parameter"] == parameter
+
+
+def test_a_body_that_is_too_large_is_not_read(served: Served) -> None:
+    body = b'{"points": [' + b" " * MAX_BODY_BYTES + b"]}"
+    answer = served.client.post("/analysis/response-circles", content=body)
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/", "/collections", ITEMS, "/livez", "/nothing"])
+def test_head_is_get_without_its_body(served: Served, path: str) -> None:
+    head, get = served.client.head(path), served.client.get(path)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]

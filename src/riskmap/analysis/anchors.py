@@ -48,16 +48,16 @@ class Anchors:
     access_ms: npt.NDArray[np.int64]
     first: npt.NDArray[np.int64]
 
-    def arrival_ms(self, times: TravelTimes) -> npt.NDArray[np.int64]:
+    def arrival_ms(self, times: TravelTimes, *, walked: bool = True) -> npt.NDArray[np.int64]:
         """Return when each feature is reached, int64[n] milliseconds, `UNREACHED` for never.
 
-        A feature is reached when the first of its positions is. The walk from the road counts;
-        the search's limit is not applied again.
+        A feature is reached when the first of its positions is. The walk from the road counts
+        unless `walked` is false; the search's limit is not applied again.
         """
         if not len(self.rows):
             return np.zeros(0, dtype=np.int64)
         at = times.at(self.positions).astype(np.int64)
-        at = np.where(at == UNREACHED, UNREACHED, at + self.access_ms)
+        at = np.where(at == UNREACHED, UNREACHED, at + self.access_ms * walked)
         return np.minimum.reduceat(np.minimum(at, UNREACHED), self.first)
 
     @property

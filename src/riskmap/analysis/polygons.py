@@ -26,10 +26,11 @@ OFF_ROAD_MAX_M: Final = 100.0
 # The grid holds whole milliseconds: a level between two of them never equals a cell's value, which
 # is what makes contours touch themselves.
 _BETWEEN_MS: Final = 0.37
-# What unreached cells hold: far above any limit, so that the border of reach lies within
-# centimetres of the last filled cell, yet for every band at a place of its own; the same for every
-# search, so that a band does not depend on the other bands asked for.
-_BEYOND_MS: Final = 2.0**32
+# What unreached cells hold, 37 hours: far above any limit, so that the border of reach lies near
+# the last filled cell, yet for every band at a place of its own: one minute is 60,000 / 2^27 of a
+# cell of 75 m, 3.4 cm, and GeoJSON rounds to 1 cm. The same for every search, so that a band does
+# not depend on the other bands asked for.
+_BEYOND_MS: Final = 2.0**27
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,7 @@ def bands(
     Raises
     ------
     InputError
-        Limits that do not ascend or exceed the search, or a parameter that is not above 0.
+        Limits that do not ascend, exceed the search or 37 hours, or a parameter not above 0.
 
     Notes
     -----
@@ -96,7 +97,7 @@ def bands(
     limits = tuple(int(limit) for limit in limits_ms)
     if not limits or list(limits) != sorted(set(limits)) or limits[0] < 0:
         raise InputError("roads.bands", parameter="limits_ms", value=limits)
-    if limits[-1] > times.limit_ms:
+    if limits[-1] > times.limit_ms or limits[-1] >= _BEYOND_MS:
         raise InputError("roads.bands", parameter="limits_ms", value=limits[-1])
     for name, value in (
         ("cell_m", cell_m),

@@ -36,11 +36,6 @@ class ReachQuery:
     minutes: float
 
 
-def profile_of(known: dict[str, Phases], kind: str | None) -> str:
-    """Return the profile by which a kind of team moves."""
-    return phases_of(known, kind).profile
-
-
 def arrivals(
     teams: Anchors,
     times: TravelTimes,
@@ -59,7 +54,8 @@ def arrivals(
         From the place's road to the place itself, on foot.
     """
     fields = teams.rows.fields
-    travel_ms = teams.arrival_ms(times)
+    # A team is on its road at once, as the start of a circle is.
+    travel_ms = teams.arrival_ms(times, walked=False)
     found = []
     for row, ms in enumerate(travel_ms):
         kind = fields.get("kind", [None] * len(travel_ms))[row]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,7 @@ from shapely import MultiPolygon
 
 from riskmap.analysis.anchors import MAX_SNAP_M, OFF_ROAD_MPS, Anchors, anchor
 from riskmap.analysis.polygons import bands
-from riskmap.analysis.reach import TEAM_FIELDS, ReachQuery, arrivals, profile_of, split_by_duty
+from riskmap.analysis.reach import TEAM_FIELDS, ReachQuery, arrivals, split_by_duty
 from riskmap.analysis.response import (
     COUNTED_ROLES,
     MAX_MINUTES,
@@ -26,16 +26,26 @@ from riskmap.analysis.response import (
     travel_limits_ms,
 )
 from riskmap.analysis.search import search
-from riskmap.analysis.store import layer_revisions, phases_of, read_layer, read_phases
+from riskmap.analysis.store import (
+    LayerRows,
+    Phases,
+    layer_revisions,
+    phases_of,
+    read_layer,
+    read_phases,
+)
 from riskmap.catalog.registry import Catalog
 from riskmap.catalog.spec import Layer, Role
-from riskmap.db.city import City, read_city
+from riskmap.db.city import City, find_city, read_city
 from riskmap.db.sessions import Database, ReadSession
 from riskmap.errors import InputError, UnprocessableError
+from riskmap.roads.graph import build_graph
 from riskmap.roads.graphs import Graphs, Network
 from riskmap.roads.load import profiles, roads_revision, speed_sources
-from riskmap.roads.snap import Positions
-from riskmap.units import MS_PER_S, LonLat
+from riskmap.roads.snap import Positions, Snapper
+from riskmap.units import MS_PER_S, WEB_MERCATOR, LonLat
+
+log = logging.getLogger("riskmap")
 
 
 @dataclass(slots=True)
@@ -70,25 +80,40 @@ class AnalysisService:
         self._lock = threading.Lock()
         self._anchors: dict[tuple[str, str], Anchors] = {}
 
-    async def roads_state(self) -> dict[str, Any]:
+    def roads_state(self) -> dict[str, Any]:
         """Say which network is stored."""
-
-        def read() -> dict[str, Any]:
-            with self._database.read() as session:
-                return {"revision": roads_revision(session), "profiles": profiles(session)}
-
-        return await asyncio.to_thread(read)
+        with self._database.read() as session:
+            return {"revision": roads_revision(session), "profiles": profiles(session)}
 
     def warm_up(self) -> None:
-        """Build or load the graphs, and compile the kernels, before the first caller waits."""
+        """Compile the kernels and make the graphs ready, before the first caller waits.
+
+        The kernels are compiled on a network of one road, so that a service that starts empty
+        answers quickly once its roads are there.
+        """
+        graph = build_graph(
+            revision="warm-up",
+            profile="warm-up",
+            srid=WEB_MERCATOR,
+            edge_id=[1],
+            from_node=[1],
+            to_node=[2],
+            xy=[[0.0, 0.0], [100.0, 0.0]],
+            offsets=[0, 2],
+            length_m=[100.0],
+            forward_ms=[10_000],
+            backward_ms=[10_000],
+        )
+        start = Snapper(graph).snap(graph.xy[:1], MAX_SNAP_M)
+        for reverse in (False, True):
+            times = search(graph, start, [0], 60_000, reverse=reverse)
+            times.at(start)
+            bands(graph, times, [60_000])
         with self._database.read() as session:
-            if roads_revision(session) is None:
-                return
-            city = read_city(session)
-            for graph in self._graphs.build_all(session, srid=city.local_srid):
-                network = self._graphs.get(session, profile=graph.profile, srid=graph.srid)
-                start = network.snapper.snap(graph.xy[:1], MAX_SNAP_M)
-                bands(graph, search(graph, start, [0], 60_000), [60_000])
+            city = find_city(session)
+        if city is not None:
+            for ready in self._graphs.build_all(srid=city.local_srid):
+                log.info("road graph ready: %s, %d junctions", ready.profile, ready.node_count)
 
     def circle(self, query: ResponseQuery, watch: Stopwatch | None = None) -> dict[str, Any]:
         """Compute response circles as a GeoJSON FeatureCollection.
@@ -101,14 +126,17 @@ class AnalysisService:
             There is no city or no road network yet.
         """
         watch = watch or Stopwatch()
-        with watch.stage("sql"), self._database.read() as session:
-            city = read_city(session)
-            query = query.checked(city.bbox)
-            phases = query.phases(phases_of(read_phases(session), query.kind))
-            network = self._network(session, city, phases.profile)
-            sources = speed_sources(session, phases.profile)
+        with watch.stage("sql"):
+            with self._database.read() as session:
+                city = read_city(session)
+                query = query.checked(city.bbox)
+                known = read_phases(session)
+                self._check_kind(known, query.kind)
+                phases = query.phases(phases_of(known, query.kind))
+                facts = _read_facts(session, phases.profile)
+            network = self._graphs.get(facts.revision, profile=phases.profile, srid=city.local_srid)
             layers = self._catalog.with_role(Role.POPULATION, *COUNTED_ROLES)
-            anchors = {layer.id: self._anchored(session, layer, network) for layer in layers}
+            anchors = self._anchored(layers, network)
         limits_ms = travel_limits_ms(query, phases)
         with watch.stage("snap"):
             starts = _snap(network, query.starts, "points")
@@ -132,7 +160,7 @@ class AnalysisService:
                 network=network,
                 anchors=anchors,
                 population=self._catalog.population.id,
-                facts=_facts(network, sources, city),
+                facts=_facts(network, facts.speed_sources, city),
             )
 
     def reach(self, query: ReachQuery, watch: Stopwatch | None = None) -> dict[str, Any]:
@@ -150,29 +178,33 @@ class AnalysisService:
             raise InputError(
                 "response.minutes", parameter="minutes", value=query.minutes, most=MAX_MINUTES
             )
-        found: list[dict[str, Any]] = []
         with self._database.read() as session:
             city = read_city(session)
             check_place(query.place, city.bbox, "lon,lat")
             known = read_phases(session)
-            default = self._network(session, city, phases_of(known, None).profile)
-            place = _snap(default, (query.place,), "lon,lat")
-            sources: list[str] = []
-            for layer in self._catalog.with_role(Role.TEAM):
-                kinds = self._anchored(session, layer, default).rows.fields.get("kind", [None])
-                for profile in sorted({profile_of(known, kind) for kind in kinds}):
-                    network = self._network(session, city, profile)
-                    sources += speed_sources(session, profile)
-                    teams = self._anchored(session, layer, network)
-                    here = network.snapper.snap(network.to_local([query.place]), MAX_SNAP_M)
-                    if not here.found.all():
-                        continue
-                    access_ms = int(np.ceil(here.distance_m[0] / OFF_ROAD_MPS * MS_PER_S))
-                    with watch.stage("search"):
-                        limit = round(query.minutes * 60 * MS_PER_S)
-                        times = search(network.graph, here, [0], limit, reverse=True)
-                    found += arrivals(teams, times, known, profile, query.minutes, access_ms)
+            names = sorted({phases.profile for phases in known.values()})
+            facts = {profile: _read_facts(session, profile) for profile in names}
+        networks = {
+            profile: self._graphs.get(one.revision, profile=profile, srid=city.local_srid)
+            for profile, one in facts.items()
+        }
+        default = networks[phases_of(known, None).profile]
+        place = _snap(default, (query.place,), "lon,lat")
+        limit_ms = round(query.minutes * 60 * MS_PER_S)
+        layers = self._catalog.with_role(Role.TEAM)
+        found: list[dict[str, Any]] = []
+        for profile, network in networks.items():
+            # The place may be out of reach for one way of moving and not for another.
+            here = network.snapper.snap(network.to_local([query.place]), MAX_SNAP_M)
+            if not here.found.all():
+                continue
+            access_ms = int(np.ceil(here.distance_m[0] / OFF_ROAD_MPS * MS_PER_S))
+            with watch.stage("search"):
+                times = search(network.graph, here, [0], limit_ms, reverse=True)
+            for teams in self._anchored(layers, network).values():
+                found += arrivals(teams, times, known, profile, query.minutes, access_ms)
         come, away = split_by_duty(found)
+        sources = sorted({source for one in facts.values() for source in one.speed_sources})
         return {
             "lon": query.place.lon,
             "lat": query.place.lat,
@@ -182,32 +214,64 @@ class AnalysisService:
             "unavailable": away,
             "off_road_mps": OFF_ROAD_MPS,
             "method": METHOD,
-            **_facts(default, sorted(set(sources)), city),
+            **_facts(default, sources, city),
         }
 
-    def _network(self, session: ReadSession, city: City, profile: str) -> Network:
-        known = profiles(session)
-        if profile not in known:
+    def _check_kind(self, known: dict[str, Phases], kind: str | None) -> None:
+        """Refuse a kind of team that nobody knows: a typo would get the default phases."""
+        kinds = set(known)
+        for layer in self._catalog.with_role(Role.TEAM):
+            field_ = layer.field("kind")
+            kinds |= {str(value.code) for value in field_.values} if field_ else set()
+        if kind is not None and kind not in kinds:
             raise InputError(
-                "response.profile", parameter="profile", value=profile, known=", ".join(known)
+                "response.kind", parameter="kind", value=kind[:40], known=", ".join(sorted(kinds))
             )
-        return self._graphs.get(session, profile=profile, srid=city.local_srid)
 
-    def _anchored(self, session: ReadSession, layer: Layer, network: Network) -> Anchors:
-        """Return the layer's anchors at the revision that the session sees."""
-        revision = layer_revisions(session).get(layer.id, 0)
-        key = (layer.id, network.graph.profile)
-        kept = self._anchors.get(key)
-        if kept is not None and kept.rows.revision == revision and kept.network is network:
-            return kept
-        names = [name for name in ("risk_level", layer.people) if name and layer.field(name)]
-        if layer.role is Role.TEAM:
-            names += [name for name in TEAM_FIELDS if layer.field(name) and name not in names]
-        public = [name for name in names if not _restricted(layer, name)]
-        made = anchor(read_layer(session, layer, revision, public), network)
+    def _anchored(self, layers: Iterable[Layer], network: Network) -> dict[str, Anchors]:
+        """Return the layers' anchors at the revisions of now; only what moved is read again."""
+        kept: dict[str, Anchors] = {}
+        moved: list[LayerRows] = []
+        profile = network.graph.profile
+        with self._database.read() as session:
+            revisions = layer_revisions(session, layers)
+            for layer in layers:
+                revision = revisions.get(layer.id, 0)
+                found = self._anchors.get((layer.id, profile))
+                if found and found.rows.revision == revision and found.network is network:
+                    kept[layer.id] = found
+                else:
+                    moved.append(read_layer(session, layer, revision, _public(layer)))
+        for rows in moved:
+            kept[rows.layer.id] = anchor(rows, network)
         with self._lock:
-            self._anchors[key] = made
-        return made
+            self._anchors.update({(name, profile): found for name, found in kept.items()})
+        return kept
+
+
+@dataclass(frozen=True, slots=True)
+class _RoadFacts:
+    """What a session tells of the roads: kept when it is closed."""
+
+    revision: str | None
+    speed_sources: list[str]
+
+
+def _read_facts(session: ReadSession, profile: str) -> _RoadFacts:
+    known = profiles(session)
+    if profile not in known:
+        raise InputError(
+            "response.profile", parameter="profile", value=profile[:40], known=", ".join(known)
+        )
+    return _RoadFacts(roads_revision(session), speed_sources(session, profile))
+
+
+def _public(layer: Layer) -> list[str]:
+    """Return the fields that the analyses read of a layer: public ones only."""
+    names = ["risk_level", layer.people]
+    if layer.role is Role.TEAM:
+        names += TEAM_FIELDS
+    return [name for name in dict.fromkeys(names) if name and not _restricted(layer, name)]
 
 
 def _restricted(layer: Layer, name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,9 +61,9 @@ class LayerRows:
         return len(self.ids)
 
 
-def layer_revisions(session: ReadSession) -> dict[str, int]:
+def layer_revisions(session: ReadSession, layers: Iterable[Layer]) -> dict[str, int]:
     """Return the last revision of each layer that has one."""
-    return {row.layer: row.revision for row in session.execute(statements.revisions())}
+    return {row.layer: row.revision for row in session.execute(statements.revisions(layers))}
 
 
 def read_layer(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from html import escape
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from riskmap.api.deps import Ctx, Language, Who, encode_cursor, feature_query, integer, parameters
+from riskmap.api.streams import Stream
 from riskmap.catalog.spec import Layer
 from riskmap.db.tables import CITY
 from riskmap.features import read
@@ -138,7 +138,7 @@ async def collections(request: Request, ctx: Ctx, lang: Language) -> Response:
     """List the layers."""
     parameters(request, set())
     async with ctx.database.read_async() as session:
-        fresh = await read.revisions(session)
+        fresh = await read.revisions(session, ctx.catalog.values())
     return JSONResponse(
         {
             "links": [_link(f"{_base(request)}/collections", "self", "application/json")],
@@ -164,7 +164,7 @@ async def collection(
     layer = ctx.catalog.find(layer_id)
     parameters(request, set())
     async with ctx.database.read_async() as session:
-        fresh = await read.revisions(session)
+        fresh = await read.revisions(session, [layer])
         extent = await read.extent(session, layer)
     facts = {**_freshness(layer, fresh), "fields": _fields(layer, who, lang)}
     if extent is not None:
@@ -202,17 +202,13 @@ async def items(
     pieces = read.page(ctx.database, query, links)
     # The first piece is awaited here: what fails before it still gets its proper status.
     first = await anext(pieces)
-    return StreamingResponse(
-        _resumed(first, pieces),
+    return Stream(
+        first,
+        pieces,
         media_type=GEOJSON,
         headers=_headers(who, **{"Content-Crs": f"<{CRS84}>"}),
+        deadline_s=ctx.settings.stream_timeout_s,
     )
-
-
-async def _resumed(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for piece in rest:
-        yield piece
 
 
 @router.get("/collections/{layer_id}/items/{feature_id}", summary="一个要素 One feature")

@@ -42,7 +42,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     }
 }
 
-_REASONS = {404: "http.not_found", 405: "http.method"}
+_REASONS = {404: "http.not_found", 405: "http.method", 413: "http.too_large"}
 
 
 def problem(error: RiskmapError, request: Request, status: int | None = None) -> Response:

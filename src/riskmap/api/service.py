@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy import text
@@ -16,17 +17,18 @@ from riskmap.db.migrate import code_head
 from riskmap.errors import UnavailableError
 
 router = APIRouter(tags=["service"])
+health = APIRouter(tags=["service"])
 
 NO_STORE = {"Cache-Control": "no-store"}
 
 
-@router.get("/livez", summary="存活 Alive")
+@health.get("/livez", summary="存活 Alive")
 async def livez() -> dict[str, str]:
     """Say that the process answers; asks nothing of the database."""
     return {"status": "ok"}
 
 
-@router.get("/readyz", summary="就绪 Ready", response_model=None)
+@health.get("/readyz", summary="就绪 Ready", response_model=None)
 async def readyz(ctx: Ctx) -> Response:
     """Say whether requests can be answered: database reached, schema right."""
     async with ctx.database.read_async() as session:
@@ -44,7 +46,7 @@ async def readyz(ctx: Ctx) -> Response:
     body = {
         "status": "ok",
         "city": has_city,
-        "roads": await ctx.analysis.roads_state(),
+        "roads": await run_in_threadpool(ctx.analysis.roads_state),
         "schema": current,
     }
     return JSONResponse(body, headers=NO_STORE)

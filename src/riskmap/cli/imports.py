@@ -63,14 +63,13 @@ def roads_import(
                 state = replace_edges(write, edges, city.bbox, source=file.name)
         tell("roads.done", edges=state.edges, km=round(state.length_km), notes=len(edges.notes))
         graphs = Graphs(ready.settings.data_dir, ready.database)
-        with ready.database.read() as session:
-            for graph in graphs.build_all(session, srid=city.local_srid):
-                tell(
-                    "roads.built",
-                    profile=graph.profile,
-                    nodes=graph.node_count,
-                    arcs=len(graph.head),
-                )
+        for graph in graphs.build_all(srid=city.local_srid):
+            tell(
+                "roads.built",
+                profile=graph.profile,
+                nodes=graph.node_count,
+                arcs=len(graph.head),
+            )
 
 
 def import_layer(

@@ -7,6 +7,7 @@ that name into audit and history.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ from riskmap.errors import SetupError, UnavailableError
 from riskmap.settings import Settings
 
 API_ROLE: Final = "riskmap_api"
+
+STREAM_PATIENCE_S: Final = 5.0
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -139,6 +142,9 @@ class Database:
             "pool_timeout": 10,
             "pool_pre_ping": True,
         }
+        # A stream holds its connection for as long as its reader takes: slow readers may have all
+        # but two of the pool, so that everybody else still gets an answer.
+        self._streams = asyncio.Semaphore(max(1, settings.pool_size - 2))
         self.engine: Engine = create_engine(self.api_url, connect_args=connect, **pool)
         self.async_engine: AsyncEngine = create_async_engine(
             self.api_url, connect_args=connect, **pool
@@ -185,6 +191,25 @@ class Database:
                 yield AsyncReadSession(connection)
         except (DBAPIError, DriverError, PoolTimeout) as error:
             raise unavailable(error) from error
+
+    @asynccontextmanager
+    async def stream_async(self) -> AsyncIterator[AsyncReadSession]:
+        """Open a read session for an answer that is streamed; only so many at a time.
+
+        Raises
+        ------
+        UnavailableError
+            As many streams as there may be are still open after `STREAM_PATIENCE_S`.
+        """
+        try:
+            await asyncio.wait_for(self._streams.acquire(), STREAM_PATIENCE_S)
+        except TimeoutError:
+            raise UnavailableError("database.busy") from None
+        try:
+            async with self.read_async() as session:
+                yield session
+        finally:
+            self._streams.release()
 
     def dispose(self) -> None:
         """Close the synchronous pools."""

@@ -35,11 +35,12 @@ async def filled(session: AsyncReadSession, layers: Iterable[Layer]) -> bool:
     return bool((await session.execute(statements.filled(layers))).scalar_one())
 
 
-async def revisions(session: AsyncReadSession) -> dict[str, tuple[int, datetime]]:
+async def revisions(
+    session: AsyncReadSession, layers: Iterable[Layer]
+) -> dict[str, tuple[int, datetime]]:
     """Return the last revision of each layer that has one, and when it was committed."""
-    return {
-        row.layer: (row.revision, row.at) for row in await session.execute(statements.revisions())
-    }
+    rows = await session.execute(statements.revisions(layers))
+    return {row.layer: (row.revision, row.at) for row in rows}
 
 
 async def feature(session: AsyncReadSession, query: FeatureQuery) -> bytes:
@@ -70,7 +71,7 @@ async def page(
     links
         Given the id after which the next page starts (None: there is none), returns the links.
     """
-    async with database.read_async() as session:
+    async with database.stream_async() as session:
         matched = await count(session, query)
         head: dict[str, Any] = {"type": "FeatureCollection", "timeStamp": _now()}
         if matched is not None:

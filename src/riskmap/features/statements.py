@@ -19,8 +19,9 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
 )
-from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by, distinct_on
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from riskmap.catalog.spec import Child, Layer
 from riskmap.db.tables import FEED
@@ -135,14 +136,24 @@ def filled(layers: Iterable[Layer]) -> Select[Any]:
     return select(or_(*(exists(select(table_for(layer).c.id)) for layer in layers)))
 
 
-def revisions() -> Select[Any]:
-    """Return the last revision of every layer and when it was committed."""
-    return (
-        select(FEED.c.layer, FEED.c.revision, FEED.c.at)
-        .ext(distinct_on(FEED.c.layer))
-        .where(FEED.c.revision.is_not(None))
-        .order_by(FEED.c.layer, FEED.c.revision.desc())
+def revisions(layers: Iterable[Layer]) -> Select[Any]:
+    """Return the last revision of each of these layers and when it was committed.
+
+    One look into the index for each layer, however long the feed has grown.
+    """
+    names = (
+        func.unnest(cast([layer.id for layer in layers], ARRAY(String)))
+        .table_valued("layer")
+        .render_derived()
     )
+    last = (
+        select(FEED.c.revision, FEED.c.at)
+        .where(FEED.c.layer == names.c.layer, FEED.c.revision.is_not(None))
+        .order_by(FEED.c.revision.desc())
+        .limit(1)
+        .lateral("last")
+    )
+    return select(names.c.layer, last.c.revision, last.c.at).select_from(names.join(last, true()))
 
 
 def geometries(query: FeatureQuery, fields: tuple[str, ...]) -> Select[Any]:

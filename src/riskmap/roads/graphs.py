@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import shutil
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +24,18 @@ from pyproj import Transformer
 from pyproj.enums import TransformDirection
 
 from riskmap.db.data_folder import usable
-from riskmap.db.sessions import Database, ReadSession
+from riskmap.db.sessions import Database
 from riskmap.errors import UnavailableError
 from riskmap.roads.folder import StoredGraphError
 from riskmap.roads.graph import RoadGraph
 from riskmap.roads.load import profiles, read_graph, roads_revision
 from riskmap.roads.snap import Snapper
 from riskmap.units import WGS84
+
+log = logging.getLogger("riskmap")
+
+# How long an answer waits for a graph that somebody else is building.
+PATIENCE_S: Final = 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,55 +76,90 @@ class Graphs:
         url = database.owner_url
         name = f"{url.host}|{dict(url.query)}|{url.port}|{url.database}"
         self._folder = folder / "graphs" / hashlib.sha256(name.encode()).hexdigest()[:12]
+        self._database = database
         self._lock = threading.Lock()
         self._ready: dict[str, Network] = {}
 
-    def get(self, session: ReadSession, *, profile: str, srid: int) -> Network:
-        """Return the network of a profile at the revision that the session sees.
+    def get(self, revision: str | None, *, profile: str, srid: int) -> Network:
+        """Return the network of a profile at a revision, or at a newer one.
+
+        The caller holds no session meanwhile: a build may take long, and whoever waits for it
+        with a connection in hand would keep it from everybody else.
 
         Raises
         ------
         UnavailableError
-            There are no roads yet; the message says which command imports them.
+            There are no roads yet; the message says which command imports them. Or another
+            thread is still building after `PATIENCE_S`: the caller may ask again.
         """
-        revision = roads_revision(session)
         if revision is None:
             raise UnavailableError("roads.none")
         ready = self._ready.get(profile)
         if ready is not None and _fits(ready.graph, revision, srid):
             return ready
-        with self._lock:
+        if not self._lock.acquire(timeout=PATIENCE_S):
+            raise UnavailableError("roads.building", profile=profile)
+        try:
             ready = self._ready.get(profile)
             if ready is None or not _fits(ready.graph, revision, srid):
-                ready = Network(self._stored(session, profile, srid, revision))
+                ready = Network(self._stored(profile, srid, revision))
                 self._ready[profile] = ready
+        finally:
+            self._lock.release()
         return ready
 
-    def build_all(self, session: ReadSession, *, srid: int) -> Iterator[RoadGraph]:
+    def build_all(self, *, srid: int) -> Iterator[RoadGraph]:
         """Build every profile's graph, one after the other, so that nobody waits for it later."""
-        for profile in profiles(session):
+        with self._database.read() as session:
+            revision, known = roads_revision(session), profiles(session)
+        for profile in known:
             try:
-                yield self.get(session, profile=profile, srid=srid).graph
+                yield self.get(revision, profile=profile, srid=srid).graph
             except UnavailableError as error:
                 # A network without footways has no graph for walking; asking for it says so.
                 if error.key != "roads.none_open":
                     raise
 
-    def _stored(self, session: ReadSession, profile: str, srid: int, revision: str) -> RoadGraph:
+    def _stored(self, profile: str, srid: int, revision: str) -> RoadGraph:
+        """Return the graph that is on disk, or build it and keep it there.
+
+        Raises
+        ------
+        SetupError
+            The folder cannot be written to, and nothing was built yet.
+        """
         folder = self._folder / f"{profile}-{srid}-{revision}"
         with self._building(profile):
             try:
                 return RoadGraph.load(folder)
             except StoredGraphError:
-                graph = read_graph(session, profile=profile, srid=srid, revision=revision)
-            graph.save(folder)
-            # Older ones, and the half-written ones of a process that was killed. Whoever still
-            # has one mapped keeps its pages. The digit: a profile's name may begin another's.
-            for pattern in (f"{profile}-[0-9]*", f".{profile}-[0-9]*"):
-                for old in self._folder.glob(pattern):
-                    if old.is_dir() and old != folder:
-                        shutil.rmtree(old, ignore_errors=True)
-            return RoadGraph.load(folder)
+                graph = self._built(profile, srid)
+            try:
+                graph.save(self._folder / f"{profile}-{srid}-{graph.revision}")
+                self._sweep(profile, f"{profile}-{srid}-{graph.revision}")
+            except OSError as error:
+                # A full disk costs the next start a build; it need not cost this answer.
+                log.warning("the road graph %s cannot be kept: %s", folder.name, error)
+            return graph
+
+    def _built(self, profile: str, srid: int) -> RoadGraph:
+        with self._database.read() as session:
+            # The revision that this session sees, which may be newer than the one asked for.
+            revision = roads_revision(session)
+            if revision is None:
+                raise UnavailableError("roads.none")
+            return read_graph(session, profile=profile, srid=srid, revision=revision)
+
+    def _sweep(self, profile: str, kept: str) -> None:
+        """Remove older graphs, and the half-written ones of a process that was killed.
+
+        Whoever still has one mapped keeps its pages. The digit: a profile's name may begin
+        another's.
+        """
+        for pattern in (f"{profile}-[0-9]*", f".{profile}-[0-9]*"):
+            for old in self._folder.glob(pattern):
+                if old.is_dir() and old.name != kept:
+                    shutil.rmtree(old, ignore_errors=True)
 
     @contextmanager
     def _building(self, profile: str) -> Iterator[None]:
