@@ -625,7 +625,7 @@ def test_a_team_off_the_road_starts_at_once_in_circle_and_reach(served: Served) 
     try:
         teams = reach(served, on, minutes=60)["teams"]
         found = next(team for team in teams if team["code"] == "off-road")
-        assert found["phases"]["travel_s"] == 0
+        assert found["phases"]["travel_s"] <= 0.002  # two roundings of one place
     finally:
         with served.database.write(Actor("test")) as session:
             session.execute(text("DELETE FROM rescue_teams WHERE code = 'off-road'"))
