@@ -27,6 +27,7 @@ MAX_MINUTES: Final = 120.0
 MAX_BANDS: Final = 12
 MAX_STARTS: Final = 100
 METHOD: Final = "network_free_flow"
+DECIMALS: Final = 7
 # What people ask of a circle, besides the people in it.
 COUNTED_ROLES: Final = (Role.HAZARD, Role.SOURCE, Role.SHELTER, Role.TEAM, Role.DEPOT)
 
@@ -146,15 +147,22 @@ def count_inside(
 
 
 def polygon_geojson(shape: MultiPolygon, network: Network) -> dict[str, Any]:
-    """Return a band as GeoJSON: 7 decimals (1 cm), outer rings counter-clockwise (RFC 7946)."""
-    oriented = shapely.orient_polygons(shape)
-    degrees = shapely.transform(oriented, network.to_lonlat)
+    """Return a band as valid GeoJSON: 7 decimals (1 cm), outer rings counter-clockwise (RFC 7946).
+
+    Rounding coordinates one by one lets rings touch themselves where a contour passes a cell's
+    corner within millimetres. Then, and only then since it takes five times as long,
+    `set_precision` rounds the shape as a whole; what is thinner than a centimetre vanishes there.
+    """
+    degrees = shapely.transform(shape, network.to_lonlat)
+    rounded = shapely.transform(degrees, lambda xy: np.round(xy, DECIMALS))
+    if not shapely.is_valid(rounded):
+        rounded = shapely.set_precision(degrees, 10.0**-DECIMALS)
     polygons = [
         [
-            np.round(shapely.get_coordinates(ring), 7).tolist()
+            np.round(shapely.get_coordinates(ring), DECIMALS).tolist()
             for ring in (polygon.exterior, *polygon.interiors)
         ]
-        for polygon in degrees.geoms
+        for polygon in shapely.get_parts(shapely.orient_polygons(rounded))
     ]
     return {"type": "MultiPolygon", "coordinates": polygons}
 
