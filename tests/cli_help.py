@@ -168,6 +168,11 @@ class Service:
         self.lines.extend(self.process.stderr)
 
     @property
+    def address(self) -> str:
+        assert self._address is not None
+        return self._address
+
+    @property
     def said(self) -> str:
         return "".join(self.lines)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import os
 import re
+import signal
+import sys
 import threading
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from multiprocessing import parent_process
 
 from fastapi import Depends, FastAPI
 from starlette.exceptions import HTTPException
@@ -30,6 +35,7 @@ log = logging.getLogger("riskmap")
 # No request of ours is longer: a hundred starts are 5 kB.
 MAX_BODY_BYTES = 64 * 1024
 
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
@@ -169,6 +175,17 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
+def _end_with_parent() -> None:
+    """Ask for SIGTERM at the parent's death: an orphan would keep the port from the next start."""
+    parent = parent_process()
+    if parent is None or not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent.pid:  # it died before we asked
+        raise SystemExit(1)
+
+
 def from_environment() -> FastAPI:
     """Make the service from the environment: what uvicorn's workers call."""
+    _end_with_parent()
     return create_app(load_settings())

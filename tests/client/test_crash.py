@@ -258,8 +258,8 @@ def prove(kills: int, subjects: list[Subject]) -> Counter[str]:
 
 
 def test_a_few_kills() -> None:
-    outcomes = prove(4, [records(), roads()])
-    assert sum(outcomes.values()) >= 4
+    outcomes = prove(2, [records()])
+    assert sum(outcomes.values()) >= 2
 
 
 @pytest.mark.prove

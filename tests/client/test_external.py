@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,3 +82,19 @@ def test_workers_on_the_private_cluster_stop_with_it(workers_wanted: str) -> Non
             assert service.stop() in (0, 143)
             assert session_of(service.process.pid) == []
         assert not place.cluster().is_running()
+
+
+def test_workers_end_with_the_process_that_started_them() -> None:
+    """kill -9 of the service: its workers leave the port to the next start."""
+    with a_place() as place, place.set(WORKERS="2").serving() as service:
+        assert "riskmap city init" in service.said  # an empty city says what fills it
+        port = int(service.address.rsplit(":", 1)[1])
+        assert service.get("/livez").status == 200
+        service.process.kill()
+        service.process.wait()
+        for _ in range(600):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) != 0:
+                    return
+            time.sleep(0.1)
+        raise AssertionError("orphans still listen")

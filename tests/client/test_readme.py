@@ -14,6 +14,8 @@ from typing import Any
 import mapbox_vector_tile
 import psycopg
 import pytest
+from shapely import is_valid
+from shapely.geometry import shape
 
 from cli_help import Answer, Place, a_place, counts
 from conftest import connect, shared_data
@@ -133,6 +135,9 @@ def test_the_service_beside_a_command(city: tuple[Place, dict[str, Answer]]) -> 
         reply = service.get("/analysis/response-circles", body)
         assert reply.status == 200
         assert reply.json() == shown
+        widest, middle, narrow = (shape(f["geometry"]) for f in shown["features"])
+        assert all(map(is_valid, (widest, middle, narrow)))
+        assert widest.covers(middle) and middle.covers(narrow)
 
         items = service.get("/collections/risk-records/items?limit=1000").json()["features"]
         ids = {feature["id"] for feature in items}

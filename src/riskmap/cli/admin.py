@@ -32,20 +32,32 @@ def city_init(
     bbox: Annotated[str, typer.Option(help="西,南,东,北 west,south,east,north (WGS 84)")],
     crs: Annotated[str, typer.Option(help="本地投影坐标系 Local projected CRS, EPSG:4549")],
     name_en: Annotated[str | None, typer.Option(help="英文名称 Name in English")] = None,
-    timezone: Annotated[str, typer.Option(help="时区 Time zone")] = "Asia/Shanghai",
+    timezone: Annotated[
+        str | None, typer.Option(help="时区,默认 Asia/Shanghai Time zone, that by default")
+    ] = None,
     replace: Annotated[bool, typer.Option(help="修改已有城市 Change the present city")] = False,
 ) -> None:
     """设定城市 Say which city this database holds."""
-    from riskmap.db.city import City, write_city
+    from riskmap.db.city import City, find_city, write_city
 
     try:
         west, south, east, north = (float(part) for part in bbox.split(","))
     except ValueError:
         raise InputError("bbox.option", parameter="--bbox", value=bbox) from None
-    city = City(name, name_en, Bbox(west, south, east, north), epsg(crs, "--crs"), timezone)
+    srid = epsg(crs, "--crs")
     with opened() as ready, ready.database.own(ready.actor) as session:
+        # What a replacement does not say stays as it was.
+        present = find_city(session) if replace else None
+        city = City(
+            name,
+            name_en or (present.name_en if present else None),
+            Bbox(west, south, east, north),
+            srid,
+            timezone or (present.time_zone if present else "Asia/Shanghai"),
+            synthetic=present.synthetic if present else False,
+        )
         write_city(session, city, replace=replace)
-    tell("city.done", name=name, srid=city.local_srid, zone=timezone)
+    tell("city.done", name=name, srid=srid, zone=city.time_zone)
 
 
 @city_app.command("show")

@@ -13,6 +13,7 @@ from riskmap.cli.opening import opened, tell
 from riskmap.errors import SetupError
 
 if TYPE_CHECKING:
+    from riskmap.db.sessions import Database
     from riskmap.settings import Settings
 
 
@@ -43,6 +44,21 @@ def _stop(signum: int, frame: object) -> None:
     # private cluster stop too.
     del signum, frame
     raise SystemExit(0)
+
+
+def _tell_what_is_missing(database: Database) -> None:
+    """Say which commands fill a city that is empty."""
+    from riskmap.catalog.registry import load_catalog
+    from riskmap.db.city import find_city
+    from riskmap.features import statements
+
+    with database.read() as session:
+        city = find_city(session)
+        filled = session.execute(statements.filled(load_catalog().values())).scalar_one()
+    if city is None:
+        tell("landing.no_city")
+    elif not filled:
+        tell("landing.empty", name=city.name)
 
 
 def serve(
@@ -78,6 +94,7 @@ def serve(
             os.environ["RISKMAP_DATABASE_URL"] = str(ready.settings.database_url)
             if ready.settings.api_database_url is not None:
                 os.environ["RISKMAP_API_DATABASE_URL"] = ready.settings.api_database_url
+            _tell_what_is_missing(ready.database)
             config = uvicorn.Config(
                 "riskmap.app:from_environment",
                 factory=True,

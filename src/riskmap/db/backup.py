@@ -62,11 +62,16 @@ def backup(database: Database, target: Path, *, bin_folder: Path | None = None) 
         raise InputError("backup.folder", parameter="file", file=str(target.absolute().parent))
     program = _program("pg_dump", bin_folder)
     part = target.with_name(target.name + ".part")
+    # Ours alone: it holds phones, hazard quantities and the hashes of keys.
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600, exist_ok=False)
     try:
         _run(
             [program, "--format=custom", "--no-owner", f"--file={part}"],
             _environment(database.owner_url),
         )
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
         part.rename(target)
     finally:
         part.unlink(missing_ok=True)
