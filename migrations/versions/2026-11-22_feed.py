@@ -225,6 +225,51 @@ BEGIN
     RETURN NULL;
 END $$;
 
+-- Statement trigger of a small table that is no layer: who changed it, from what to what. Beside
+-- the row of riskmap.record, which an edit by psql does not leave. No hash of a key is kept.
+CREATE FUNCTION riskmap.audit_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    was jsonb;
+    became jsonb;
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        EXECUTE format('SELECT jsonb_agg(to_jsonb(t) - ''sha256'') FROM %I.%I t',
+            TG_TABLE_SCHEMA, TG_TABLE_NAME) INTO was;
+    ELSIF TG_OP <> 'INSERT' THEN
+        SELECT jsonb_agg(to_jsonb(o) - 'sha256') INTO was FROM old_rows o;
+    END IF;
+    IF TG_OP IN ('INSERT', 'UPDATE') THEN
+        SELECT jsonb_agg(to_jsonb(n) - 'sha256') INTO became FROM new_rows n;
+    END IF;
+    IF was IS NOT NULL OR became IS NOT NULL THEN
+        INSERT INTO public.audit (actor, action, subject, row_count, request_id, detail)
+        VALUES (riskmap.actor(), lower(TG_OP), TG_TABLE_NAME,
+            jsonb_array_length(coalesce(became, was)), riskmap.request(),
+            jsonb_strip_nulls(jsonb_build_object('old', was, 'new', became)));
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION riskmap.attach_audit(target regclass)
+RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('CREATE TRIGGER audit_insert AFTER INSERT ON %s'
+        ' REFERENCING NEW TABLE AS new_rows'
+        ' FOR EACH STATEMENT EXECUTE FUNCTION riskmap.audit_changed()', target);
+    EXECUTE format('CREATE TRIGGER audit_update AFTER UPDATE ON %s'
+        ' REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'
+        ' FOR EACH STATEMENT EXECUTE FUNCTION riskmap.audit_changed()', target);
+    EXECUTE format('CREATE TRIGGER audit_delete AFTER DELETE ON %s'
+        ' REFERENCING OLD TABLE AS old_rows'
+        ' FOR EACH STATEMENT EXECUTE FUNCTION riskmap.audit_changed()', target);
+    EXECUTE format('CREATE TRIGGER audit_truncate BEFORE TRUNCATE ON %s'
+        ' FOR EACH STATEMENT EXECUTE FUNCTION riskmap.audit_changed()', target);
+END $$;
+
 -- Give a table of the feed its triggers and the API's role its grants.
 CREATE FUNCTION riskmap.attach_feed(target regclass, layer text, changed text)
 RETURNS void LANGUAGE plpgsql
@@ -274,6 +319,9 @@ SELECT riskmap.attach_feed('road_edges', 'roads', 'feed_changed');
 SELECT riskmap.attach_feed('road_speeds', 'roads', 'feed_flushed');
 SELECT riskmap.attach_feed('road_profiles', 'roads', 'feed_flushed');
 REVOKE INSERT, UPDATE, DELETE ON road_speeds, road_profiles FROM riskmap_api;
+SELECT riskmap.attach_audit('city');
+SELECT riskmap.attach_audit('response_phases');
+SELECT riskmap.attach_audit('api_keys');
 """
 
 # Speeds in km/h: (class, emergency, ordinary, emergency against one-way). No figure below comes
@@ -451,6 +499,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     run = op.get_bind().exec_driver_sql
-    run("DROP SCHEMA riskmap CASCADE")
+    run("DROP SCHEMA riskmap CASCADE")  # the triggers go with their functions
     run("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM riskmap_api")
     run("DELETE FROM road_speeds; DELETE FROM response_phases; DELETE FROM road_profiles")

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from conftest import connect, copy_of, drop, open_database
 from riskmap.catalog.registry import load_catalog
+from riskmap.db.city import City
 from riskmap.db.cluster import Cluster
 from riskmap.db.sessions import Database
 
@@ -55,7 +56,7 @@ def expected(triggers: dict[str, tuple[str, str, str, str]], layer: str) -> dict
 
 
 def argument_of(function: str, layer: str) -> str:
-    return "" if function == "feature_touch" else f"{layer}\\000"
+    return "" if function in ("feature_touch", "audit_changed") else f"{layer}\\000"
 
 
 def triggers_of(database: Database, table: str) -> dict[str, Any]:
@@ -89,6 +90,49 @@ def test_roads_and_their_defaults_have_theirs(whole: Database) -> None:
     }
     for table in ("road_speeds", "road_profiles"):
         assert triggers_of(whole, table) == expected(flushed, "roads")
+
+
+AUDIT_TRIGGERS = {
+    "audit_insert": ("AFTER INSERT", "STATEMENT", "audit_changed", "NEW"),
+    "audit_update": ("AFTER UPDATE", "STATEMENT", "audit_changed", "OLD NEW"),
+    "audit_delete": ("AFTER DELETE", "STATEMENT", "audit_changed", "OLD"),
+    "audit_truncate": ("BEFORE TRUNCATE", "STATEMENT", "audit_changed", ""),
+}
+
+
+@pytest.mark.parametrize("table", ["city", "response_phases", "api_keys"])
+def test_what_is_in_no_feed_is_audited(whole: Database, table: str) -> None:
+    assert triggers_of(whole, table) == expected(AUDIT_TRIGGERS, "")
+
+
+def test_an_edit_by_psql_leaves_its_audit_row(
+    cluster: Cluster, database: Database, city: City
+) -> None:
+    name = str(database.owner_url.database)
+    with connect(cluster, name) as session:
+        session.execute("DELETE FROM audit")
+        session.execute("UPDATE city SET time_zone = 'Asia/Urumqi'")
+        session.execute("UPDATE city SET time_zone = 'UTC' WHERE id = 2")  # nothing, no row
+        session.execute("UPDATE response_phases SET turnout_s = 45 WHERE kind = 'default'")
+        session.execute(
+            "INSERT INTO api_keys (prefix, sha256, name, role) VALUES ('p', 'secret', 'n', 'admin')"
+        )
+        session.execute("DELETE FROM api_keys")
+        session.execute("TRUNCATE response_phases")
+    found = rows(database, "SELECT * FROM audit ORDER BY id")
+    assert [(r.action, r.subject, r.row_count) for r in found] == [
+        ("update", "city", 1),
+        ("update", "response_phases", 1),
+        ("insert", "api_keys", 1),
+        ("delete", "api_keys", 1),
+        ("truncate", "response_phases", 3),
+    ]
+    assert {(r.actor, r.db_user) for r in found} == {("db:riskmap_owner", "riskmap_owner")}
+    assert found[0].detail["old"][0]["time_zone"] == "Asia/Shanghai"
+    assert found[0].detail["new"][0]["time_zone"] == "Asia/Urumqi"
+    assert found[2].detail["new"][0]["role"] == "admin"
+    assert not any("sha256" in str(r.detail) for r in found)
+    assert feed(database) == []
 
 
 def test_the_number_of_a_revision_is_given_at_commit(whole: Database) -> None:

@@ -46,7 +46,9 @@ def test_a_second_city_is_refused_and_a_replacement_is_not(database: Database) -
     with database.read() as session:
         assert read_city(session) == other
     assert rows(database, "SELECT action, subject, actor FROM audit ORDER BY id") == [
+        ("insert", "city", ACTOR.name),
         ("city.init", "测试市", ACTOR.name),
+        ("update", "city", ACTOR.name),
         ("city.replace", "别处", ACTOR.name),
     ]
 
