@@ -335,6 +335,26 @@ def test_an_import_before_the_city(here: Run, tmp_path: Path) -> None:
         here(*command).refused(EXIT_INPUT, "riskmap city init")
 
 
+def test_a_replacement_keeps_what_is_not_given(here: Run) -> None:
+    more = ("--name-en", "Testville", "--timezone", "Asia/Urumqi")
+    assert here(*CITY, *more).code == 0
+    assert here(*CITY, "--replace").code == 0
+    shown = here("city", "show").out
+    assert "Testville" in shown and "Asia/Urumqi" in shown
+    assert here(*CITY, "--replace", "--timezone", "Asia/Shanghai").code == 0
+    shown = here("city", "show").out
+    assert "Testville" in shown and "Asia/Shanghai" in shown
+
+
+def test_roads_of_no_known_format(here: Run, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no roads")
+    for file in ("/etc/passwd", "notes.txt"):
+        for crs in ((), ("--crs", "EPSG:4326")):
+            here("roads", "import", file, *crs).refused(EXIT_INPUT, ".pbf", ".gpkg", ".shp", file)
+    missing = here("roads", "import", "none.gpkg", "--crs", "EPSG:4326")
+    missing.refused(EXIT_INPUT, "none.gpkg", "roads import")
+
+
 def test_roads_that_cannot_be(in_city: Run, tmp_path: Path) -> None:
     here, elsewhere = tmp_path / "here.geojson", tmp_path / "elsewhere.geojson"
     line(here, [[120.30, 36.30], [120.31, 36.30]])

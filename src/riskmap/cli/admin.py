@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -33,31 +34,35 @@ def city_init(
     crs: Annotated[str, typer.Option(help="本地投影坐标系 Local projected CRS, EPSG:4549")],
     name_en: Annotated[str | None, typer.Option(help="英文名称 Name in English")] = None,
     timezone: Annotated[
-        str | None, typer.Option(help="时区,默认 Asia/Shanghai Time zone, that by default")
+        str | None, typer.Option(help="时区 Time zone", show_default="Asia/Shanghai")
     ] = None,
     replace: Annotated[bool, typer.Option(help="修改已有城市 Change the present city")] = False,
 ) -> None:
-    """设定城市 Say which city this database holds."""
+    """设定城市(--replace 保留未给出的项) Set the city (--replace keeps what is not given)."""
     from riskmap.db.city import City, find_city, write_city
 
     try:
         west, south, east, north = (float(part) for part in bbox.split(","))
     except ValueError:
         raise InputError("bbox.option", parameter="--bbox", value=bbox) from None
-    srid = epsg(crs, "--crs")
+    city = City(
+        name,
+        name_en,
+        Bbox(west, south, east, north),
+        epsg(crs, "--crs"),
+        timezone if timezone is not None else "Asia/Shanghai",
+    )
     with opened() as ready, ready.database.own(ready.actor) as session:
-        # What a replacement does not say stays as it was.
-        present = find_city(session) if replace else None
-        city = City(
-            name,
-            name_en or (present.name_en if present else None),
-            Bbox(west, south, east, north),
-            srid,
-            timezone or (present.time_zone if present else "Asia/Shanghai"),
-            synthetic=present.synthetic if present else False,
-        )
+        present = find_city(session)
+        if replace and present is not None:
+            city = dataclasses.replace(
+                city,
+                name_en=present.name_en if name_en is None else name_en,
+                time_zone=present.time_zone if timezone is None else timezone,
+                synthetic=present.synthetic,
+            )
         write_city(session, city, replace=replace)
-    tell("city.done", name=name, srid=srid, zone=city.time_zone)
+    tell("city.done", name=name, srid=city.local_srid, zone=city.time_zone)
 
 
 @city_app.command("show")

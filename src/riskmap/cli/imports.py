@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
@@ -11,6 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from riskmap.cli.opening import err, opened, out, tell
 from riskmap.errors import EXIT_INPUT, InputError
 from riskmap.i18n import LANGS
+
+OSM_SUFFIXES: Final = (".pbf", ".osm")
+VECTOR_SUFFIXES: Final = (".gpkg", ".geojson", ".json", ".shp", ".fgb", ".gml")
 
 roads_app = typer.Typer(help="路网 The road network", no_args_is_help=True)
 
@@ -45,17 +48,22 @@ def roads_import(
     from riskmap.roads.osm import read_osm_pbf
     from riskmap.roads.vector import read_vector_roads
 
+    # The format first: of a file that is none, a CRS would not make one.
+    suffix = file.suffix.lower()
+    if suffix not in (*OSM_SUFFIXES, *VECTOR_SUFFIXES):
+        known = ", ".join((*OSM_SUFFIXES, *VECTOR_SUFFIXES))
+        raise InputError("roads.file_format", parameter="file", file=str(file), formats=known)
     if not file.is_file():
-        raise InputError("backup.missing", parameter="file", file=str(file))
+        raise InputError("roads.file_missing", parameter="file", file=str(file))
+    if suffix in VECTOR_SUFFIXES and crs is None:
+        raise InputError("option.crs", parameter="--crs")
     with opened() as ready:
         with ready.database.read() as session:
             city = read_city(session)
         with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=out) as bar:
             bar.add_task("读取 reading …")
-            if file.name.endswith((".pbf", ".osm")):
+            if crs is None or suffix in OSM_SUFFIXES:
                 edges = read_osm_pbf(file)
-            elif crs is None:
-                raise InputError("option.crs", parameter="--crs")
             else:
                 edges = read_vector_roads(file, crs=crs, columns=pairs(map_, "--map"), layer=table)
             bar.add_task("入库 storing …")
