@@ -147,8 +147,6 @@ def test_a_file_is_never_overwritten(cluster: Cluster, database: Database, tmp_p
     assert not (tmp_path / "new").exists()
 
 
-def test_a_backup_is_its_owners_alone(
-    cluster: Cluster, database: Database, tmp_path: Path
-) -> None:
+def test_a_backup_is_its_owners_alone(cluster: Cluster, database: Database, tmp_path: Path) -> None:
     backup(database, tmp_path / "city.backup", bin_folder=cluster.programs.folder)
     assert (tmp_path / "city.backup").stat().st_mode & 0o777 == 0o600
