@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
-
-import pytest
 
 from riskmap.catalog.spec import Child, Field, Geometry, Kind, Layer, Role, Text, Value
 from riskmap.crs.epsg import read_crs
@@ -132,16 +129,3 @@ def run(
         cells = zip(*ready.columns.values(), strict=True)
         outcome.records += [dict(zip(names, row, strict=True)) for row in cells]
     return outcome
-
-
-def real_file(name: str) -> Path:
-    """A file of the shared data; without the folder the test is skipped, in CI it fails."""
-    root = Path(__file__).resolve().parents[1]
-    folder = Path(os.environ.get("RISKMAP_TEST_DATA") or root.parent / "shared" / "data")
-    path = folder / name
-    if not path.is_file():
-        reason = f"no {name}: set RISKMAP_TEST_DATA to the folder of the shared data"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return path

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from conftest import shared_data
 from ingest_help import (
     BOX,
     PORTO_ALEGRE,
     geojson,
     point,
-    real_file,
     shape,
     table,
     trial_layer,
@@ -306,7 +306,7 @@ def test_the_same_points_in_three_codes_land_together(trial: Trial, tmp_path: Pa
 
 def test_real_risk_sectors_and_population(trial: Trial) -> None:
     city = TrialCity(PORTO_ALEGRE, "America/Sao_Paulo")
-    sectors = real_file("porto-alegre/pmrr_setores.geojson")
+    sectors = shared_data("porto-alegre/pmrr_setores.geojson")
     mapping = FieldMapping(
         fields={"code": "cod", "name": "bairro", "risk_level": "risco", "population": "pessoas"},
         values={"risk_level": {"R3": 2, "R4": 1}},
@@ -319,7 +319,7 @@ def test_real_risk_sectors_and_population(trial: Trial) -> None:
     assert (counts(repaired), repaired.repaired) == ((204, 0, 0), 1)
     assert counts(trial.load(sectors, replace(options, repair=True), city)) == (0, 0, 204)
     cells = FieldMapping(fields={"code": "id"})
-    grid = real_file("porto-alegre/poa_hexgrid.csv")
+    grid = shared_data("porto-alegre/poa_hexgrid.csv")
     report = trial.load(grid, replace(WGS84, mapping=cells, source_system="h3"), city)
     assert counts(report) == (1227, 0, 0)
     rows = trial.rows("source_system, population, ST_IsValid(geom) AS valid")

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 import pytest
 import shapely
 
+from conftest import shared_data
 from ingest_help import (
     BOX,
     PORTO_ALEGRE,
     geojson,
     point,
-    real_file,
     run,
     shape,
     table,
@@ -324,7 +324,7 @@ def test_the_log_counts_all_and_keeps_the_first() -> None:
 
 
 def test_real_risk_sectors_of_porto_alegre() -> None:
-    path = real_file("porto-alegre/pmrr_setores.geojson")
+    path = shared_data("porto-alegre/pmrr_setores.geojson")
     mapping = FieldMapping(
         fields={"code": "cod", "name": "bairro", "population": "pessoas"},
         values={"risk_level": {"R3": 2, "R4": 1}},
@@ -347,7 +347,7 @@ def test_real_risk_sectors_of_porto_alegre() -> None:
 
 
 def test_real_population_of_porto_alegre() -> None:
-    path = real_file("porto-alegre/poa_hexgrid.csv")
+    path = shared_data("porto-alegre/poa_hexgrid.csv")
     outcome = run(path, mapping=FieldMapping(fields={"code": "id"}), box=PORTO_ALEGRE)
     assert outcome.found == []
     assert len(outcome.records) == 1227

@@ -9,7 +9,8 @@ import pandas
 import pytest
 import shapely
 
-from ingest_help import geojson, point, real_file, shape, table
+from conftest import shared_data
+from ingest_help import geojson, point, shape, table
 from riskmap.crs.epsg import read_crs
 from riskmap.errors import InputError
 from riskmap.ingest import read_csv, read_geojson, read_gpkg
@@ -359,6 +360,6 @@ def test_a_damaged_geopackage_is_refused(tmp_path: Path) -> None:
 
 
 def test_real_roads_of_nanjing_are_read_to_the_end() -> None:
-    batches = all_of(real_file("nanjing/roads.gpkg"))
+    batches = all_of(shared_data("nanjing/roads.gpkg"))
     assert sum(len(batch.rows) for batch in batches) == 45_723
     assert batches[-1].position == (45_723, 45_723)

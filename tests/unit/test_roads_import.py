@@ -1,31 +1,17 @@
 from __future__ import annotations
 
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pyogrio
 import pytest
 import shapely
 
+from conftest import shared_data
 from riskmap.errors import InputError
 from riskmap.roads.osm import read_osm_pbf
 from riskmap.roads.osm_tags import read_tags, speed_kmh
 from riskmap.roads.vector import read_vector_roads
-
-
-def test_data(name: str) -> Path:
-    beside = Path(__file__).parents[3] / "shared" / "data"
-    path = Path(os.environ.get("RISKMAP_TEST_DATA", beside)) / name
-    if not path.exists():
-        if os.environ.get("CI"):
-            pytest.fail(f"{name} is missing: set RISKMAP_TEST_DATA")
-        pytest.skip(f"{name} is missing: set RISKMAP_TEST_DATA")
-    return path
-
-
-test_data.__test__ = False
 
 
 def osm(tmp_path, nodes, ways):
@@ -182,7 +168,7 @@ def test_speeds():
 
 
 def test_porto_alegre():
-    edges = read_osm_pbf(test_data("porto-alegre/poa_osm.pbf"))
+    edges = read_osm_pbf(shared_data("porto-alegre/poa_osm.pbf"))
     assert len(edges) == 28_730
     assert int(edges.motor.sum()) == 23_168
     assert len(set(edges.source_id)) == len(edges)
@@ -271,7 +257,7 @@ def test_wrong_options_are_refused(tmp_path, options, key):
 
 def test_nanjing():
     edges = read_vector_roads(
-        test_data("nanjing/roads.gpkg"), crs="EPSG:4326", columns={"speed_kmh": "speed_kmh"}
+        shared_data("nanjing/roads.gpkg"), crs="EPSG:4326", columns={"speed_kmh": "speed_kmh"}
     )
     dropped = [note for note in edges.notes if note.key == "roads.row_zero_length"]
     assert len(edges) + len(dropped) == 45_723
