@@ -124,7 +124,7 @@ def test_the_service_beside_a_command(city: tuple[Place, dict[str, Answer]]) -> 
     with place.serving() as service:
         assert service.get("/readyz").json()["city"] is True
         found = service.get("/collections").json()["collections"]
-        assert len(found) == 12
+        assert len(found) == 13
 
         file = place.cwd / "circle.geojson"
         place.done(*circle_command(), "-o", file)  # a command beside the service

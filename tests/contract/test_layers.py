@@ -24,6 +24,7 @@ PUBLIC_IDS = {
     "supply-depots",
     "admin-divisions",
     "population-cells",
+    "land-cover",
 }
 CATALOG = load_catalog()
 LAYERS = [pytest.param(layer, id=layer.id) for layer in CATALOG.values()]

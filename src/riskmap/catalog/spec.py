@@ -62,6 +62,8 @@ class Role(StrEnum):
     DEPOT = "depot"
     AREA = "area"
     POPULATION = "population"
+    # Drawn beneath everything, read by no analysis.
+    CONTEXT = "context"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""For notebooks: the service over HTTP as GeoDataFrames and folium maps."""
