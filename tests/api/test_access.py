@@ -32,6 +32,7 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
         CHECKED,
     ),
     ("GET", "/tiles/{layers}/{z}/{x}/{y}.mvt"): ("/tiles/shelters/8/213/100.mvt", CHECKED),
+    ("GET", "/overview"): ("/overview", CHECKED),
     ("GET", "/me"): ("/me", CHECKED),
     ("GET", "/audit"): ("/audit", ADMIN),
     ("GET", "/analysis/reach"): (
