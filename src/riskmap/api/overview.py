@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +23,21 @@ from riskmap.roads.load import roads_revision, stored_edges
 router = APIRouter(tags=["service"])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """The answer; its names are those of the JSON."""
+
+    as_of: str
+    city: dict[str, Any] | None
+    hint: str | None
+    extent: list[float] | None
+    layers: list[dict[str, Any]]
+    shelters: dict[str, Any]
+    teams: dict[str, Any]
+    divisions: list[dict[str, Any]]
+    roads: dict[str, Any] | None
+
+
 @router.get("/overview", summary="总览 Overview", response_model=None)
 def overview(request: Request, ctx: Ctx, lang: Language) -> Response:
     """Tell the city, its layers and districts, and how many of what there are; public sums only."""
@@ -37,17 +53,17 @@ def overview(request: Request, ctx: Ctx, lang: Language) -> Response:
         if extent is None and city is not None:
             extent = city.bbox
         roads = _roads(session)
-    body = {
-        "as_of": _time(datetime.now(UTC)),
-        "city": None if city is None else _city(city),
-        "hint": _hint(city, tallies, lang),
-        "extent": None if extent is None else list(extent),
-        "layers": [_layer(layer, tallies, fresh) for layer in layers],
-        "shelters": _shelters(ctx.catalog.with_role(Role.SHELTER), tallies),
-        "teams": _teams(ctx.catalog.with_role(Role.TEAM), tallies),
-        "divisions": _divisions(districts, layers, tallies),
-        "roads": roads,
-    }
+    body = Overview(
+        as_of=_time(datetime.now(UTC)),
+        city=None if city is None else _city(city),
+        hint=_hint(city, tallies, lang),
+        extent=None if extent is None else list(extent),
+        layers=[_layer(layer, tallies, fresh) for layer in layers],
+        shelters=_shelters(ctx.catalog.with_role(Role.SHELTER), tallies),
+        teams=_teams(ctx.catalog.with_role(Role.TEAM), tallies),
+        divisions=_divisions(districts, layers, tallies),
+        roads=roads,
+    )
     headers = {"Cache-Control": "no-cache", "Vary": "Accept-Language"}
     return Response(orjson.dumps(body), media_type="application/json", headers=headers)
 
