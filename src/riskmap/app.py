@@ -29,6 +29,8 @@ from riskmap.db.sessions import Database
 from riskmap.errors import RiskmapError, SetupError
 from riskmap.roads.graphs import Graphs
 from riskmap.settings import Settings, load_settings
+from riskmap.web.files import FilesRoute
+from riskmap.web.page import PageRoute
 
 log = logging.getLogger("riskmap")
 
@@ -158,6 +160,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
+    # Before the JSON at /: it takes only those who want HTML.
+    app.router.routes += [PageRoute(), FilesRoute()]
     # A key is checked even where the answer would not depend on it: its holder should learn that
     # it is wrong. `health` alone asks nothing of the database.
     checked = [Depends(caller)]

@@ -21,6 +21,8 @@ BODY = {"points": [[119.0, 36.5]]}  # outside the city: 400 says that the caller
 # (method, route's path) -> (address asked for, status for each of CALLERS)
 TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
     ("GET", "/"): ("/", CHECKED),
+    # No file of that name, built or not: nothing else could be said of it without a build.
+    ("GET", "/static/{path:path}"): ("/static/none.js", (404,) * 8),
     ("GET", "/openapi.json"): ("/openapi.json", OPEN),
     ("GET", "/livez"): ("/livez", OPEN),
     ("GET", "/readyz"): ("/readyz", OPEN),
