@@ -5,22 +5,28 @@ import { COVERED_MINUTES, type Loaded, type Ref, type State, get, nothing, updat
 import type { Coverage, Overview } from './types';
 
 /** How often the facts are asked for anew, and how often while nothing answers. */
-const REFRESH_MS = 20_000;
+const REFRESH_MS = 10_000;
 const RETRY_MS = 3_000;
 
 type LoadedKey = {
   [K in keyof State]: State[K] extends Loaded<unknown> ? K : never;
 }[keyof State];
 
-/** Ask, keep the old answer meanwhile, and put the new one or the reason into the store. */
+/**
+ * Ask, keep the old answer meanwhile, and put the new one or the reason into the store.
+ *
+ * `again`: the same question as before, whose old answer outlives a failure.
+ */
 async function load<K extends LoadedKey>(
   key: K,
   signal: AbortSignal,
   ask: () => Promise<NonNullable<State[K]['data']>>,
-  keep = true,
+  again = false,
 ): Promise<boolean> {
   const put = (loaded: Loaded<unknown>) => update({ [key]: loaded } as unknown as Partial<State>);
-  put({ data: keep ? get()[key].data : null, problem: null, busy: true });
+  const old = get()[key];
+  // What is asked again and again shows no bar each time, and keeps its trouble until it is over.
+  if (!again || old.data === null) put({ ...old, problem: again ? old.problem : null, busy: true });
   try {
     const data = await ask();
     if (signal.aborted) return false;
@@ -29,7 +35,8 @@ async function load<K extends LoadedKey>(
   } catch (error) {
     if (signal.aborted) return false;
     if (!(error instanceof api.Refused || error instanceof api.Lost)) throw error;
-    put({ data: keep ? get()[key].data : null, problem: error.message, busy: false });
+    // Facts stay true enough; the answer to another question would be wrong here.
+    put({ data: again ? get()[key].data : null, problem: error.message, busy: false });
     return false;
   }
 }
@@ -59,12 +66,12 @@ async function loadCoverage(overview: Overview): Promise<void> {
   }
   coverageOf = now;
   const signal = newest.coverage.next();
-  await load('coverage', signal, (): Promise<Coverage> => api.coverage(COVERED_MINUTES, signal));
+  await load('coverage', signal, (): Promise<Coverage> => api.coverage(COVERED_MINUTES, signal), true);
 }
 
 async function refresh(): Promise<void> {
   const signal = newest.overview.next();
-  await load('overview', signal, () => api.overview(signal));
+  await load('overview', signal, () => api.overview(signal), true);
   const known = get().overview;
   if (known.data && known.problem === null) void loadCoverage(known.data);
 }
@@ -77,7 +84,9 @@ export async function keepFresh(): Promise<void> {
   });
   for (;;) {
     if (!document.hidden) await refresh();
-    const well = get().overview.problem === null && get().lostAt === null;
+    const { overview, lostAt } = get();
+    // An empty city may be filling: that is worth looking again soon.
+    const well = overview.problem === null && lostAt === null && overview.data?.hint === null;
     await new Promise((resolve) => setTimeout(resolve, well ? REFRESH_MS : RETRY_MS));
   }
 }
@@ -96,19 +105,16 @@ async function card(key: 'card' | 'startCard', ref: Ref | null): Promise<void> {
     update({ [key]: nothing });
     return;
   }
-  await load(
-    key,
-    signal,
-    async () => {
-      const [collection, item] = await Promise.all([
-        api.collection(ref.layer, signal),
-        api.item(ref.layer, ref.id, signal),
-      ]);
-      return { collection, item };
-    },
-    // Another feature's fields under this one's name would be wrong.
-    get()[key].data?.item.id === ref.id && get()[key].data?.collection.id === ref.layer,
-  );
+  // Another feature's fields under this one's name would be wrong.
+  const { data } = get()[key];
+  if (data?.item.id !== ref.id || data.collection.id !== ref.layer) update({ [key]: nothing });
+  await load(key, signal, async () => {
+    const [collection, item] = await Promise.all([
+      api.collection(ref.layer, signal),
+      api.item(ref.layer, ref.id, signal),
+    ]);
+    return { collection, item };
+  });
 }
 
 /** The card of the selected feature. */

@@ -18,17 +18,18 @@ export function levelMark(level: LevelKey, size: number): Node {
   return mark('', level, size);
 }
 
-/** A ring in level colours, as clusters wear it. */
+/** A ring in level colours around a number, as clusters wear it. */
 export function clusterMark(size: number): Node {
   const arc = (from: string, level: string) =>
     s('path', { d: from, fill: 'none', class: `stroke-level-${level}`, 'stroke-width': 4 });
   return s(
     'svg',
-    { width: size, height: size, viewBox: '0 0 24 24', 'aria-hidden': 'true' },
+    { class: 'cluster', width: size, height: size, viewBox: '0 0 24 24', 'aria-hidden': 'true' },
     s('circle', { cx: 12, cy: 12, r: 10.5, class: 'cluster-ground' }),
     arc('M12 4a8 8 0 0 1 6.9 4', '2'),
     arc('M18.9 8a8 8 0 0 1-6.9 12', '3'),
     arc('M12 20a8 8 0 0 1 0-16', '4'),
+    s('text', { x: 12, y: 15.2 }, '9'),
   );
 }
 

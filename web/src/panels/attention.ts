@@ -71,6 +71,7 @@ export function attention(redraw: () => void, again: () => void): (Node | null)[
   return [
     busyBar(coverage.busy),
     trouble(coverage, again),
+    overview.data?.hint ? h('p', { class: 'empty' }, overview.data.hint) : null,
     coverage.data && places.length === 0
       ? h('p', { class: 'empty' }, t('attention.none', { minutes: COVERED_MINUTES }))
       : null,

@@ -12,6 +12,7 @@ export const NEED_SHARE = 0.15;
 /** Bars are drawn in a box this wide and stretched to the column's width. */
 const WIDE = 1000;
 const BAR = 14;
+const NEED = 20;
 
 function bar(high: number, ...children: SVGElement[]): SVGElement {
   return s(
@@ -88,7 +89,7 @@ export function capacityBars(divisions: DivisionInfo[], most: number): HTMLEleme
       s('rect', { x: 0, y: 4, width: WIDE, height: BAR, class: 'trough' }),
       rect(0, (WIDE * division.capacity) / widest, 'capacity', 4),
     ];
-    if (need !== null) parts.push(rect(Math.min((WIDE * need) / widest, WIDE - 9), 9, 'need', 0, BAR + 8));
+    if (need !== null) parts.push(rect(Math.min((WIDE * need) / widest, WIDE - NEED), NEED, 'need', 0, BAR + 8));
     return h(
       'tr',
       {},

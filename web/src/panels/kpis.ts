@@ -29,7 +29,9 @@ function emphasised(sentence: string, bold: string): (Node | string)[] {
 function majorRisks(): HTMLElement {
   const known = get().overview.data;
   const coverage = get().coverage.data;
-  const total = known?.layers.reduce((sum, layer) => sum + (layer.levels?.['1'] ?? 0), 0) ?? null;
+  const assessed = known?.layers.filter(({ levels, count: rows }) => levels && rows > 0) ?? [];
+  // A city without data has no count of risks, not a count of none.
+  const total = assessed.length > 0 ? assessed.reduce((sum, { levels }) => sum + (levels?.['1'] ?? 0), 0) : null;
   const unreached = coverage ? coverage.major.count - coverage.major.covered : null;
   return figure(
     twin(t('kpi.major'), other('kpi.major')),
@@ -57,7 +59,8 @@ function covered(): HTMLElement {
 }
 
 function shelters(): HTMLElement {
-  const known = get().overview.data?.shelters;
+  const told = get().overview.data?.shelters;
+  const known = told && told.count > 0 ? told : undefined;
   const usable = known && (known.by_status.open ?? 0) + (known.by_status.standby ?? 0);
   return figure(
     twin(t('kpi.shelters'), other('kpi.shelters')),

@@ -10,6 +10,14 @@ import { type Group, groupOf, levelWord } from '../words';
 import { toggleLayer, toggleLevel } from './actions';
 import { twin, twinOf } from './pieces';
 
+/** Points before areas before lines, and teams before shelters before depots. */
+function inOrder(layers: LayerInfo[]): LayerInfo[] {
+  const resources = ['team', 'shelter', 'depot'];
+  const rank = ({ role, cluster, by_risk_level }: LayerInfo) =>
+    resources.includes(role) ? resources.indexOf(role) : cluster ? 0 : by_risk_level ? 1 : 2;
+  return [...layers].sort((a, b) => rank(a) - rank(b));
+}
+
 /** The word of a level in the language that the reader did not choose. */
 function levelBeside(level: LevelKey): { lang: string; text: string } {
   switch (level) {
@@ -68,7 +76,7 @@ function layerRow(layer: LayerInfo): HTMLElement {
 }
 
 function group(name: Group, heading: Node[]): HTMLElement | null {
-  const layers = (get().overview.data?.layers ?? []).filter((layer) => groupOf(layer) === name);
+  const layers = inOrder(get().overview.data?.layers ?? []).filter((layer) => groupOf(layer) === name);
   if (layers.length === 0) return null;
   return h('fieldset', {}, h('legend', {}, heading), layers.map(layerRow));
 }

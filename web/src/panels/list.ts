@@ -139,7 +139,8 @@ function row({ layer, feature }: Row): HTMLElement {
 }
 
 export function list(redraw: () => void): (Node | null)[] {
-  const none = !busy && problem === null && rows.length === 0;
+  const { overview } = get();
+  const none = !busy && problem === null && rows.length === 0 && overview.data?.hint === null;
   return [
     busyBar(busy),
     h('p', { class: 'note', 'aria-live': 'polite' }, t('list.shown', { n: count(rows.length) })),

@@ -47,7 +47,7 @@ function drawLegend(): void {
   fill(
     part('legend'),
     LEVELS.filter((level) => levels.has(level)).map((level) => entry(levelMark(level, 20), levelWord(level))),
-    clustered ? entry(clusterMark(20), t('legend.cluster')) : null,
+    clustered ? entry(clusterMark(24), t('legend.cluster')) : null,
     h('li', { class: 'gap', 'aria-hidden': 'true' }),
     circle
       ? [

@@ -8,7 +8,7 @@ import type { Both } from '../types';
 
 /** Both languages of a heading or label: the reader's, and small beside it the other. */
 export function twin(text: string, beside: { lang: string; text: string }): Node[] {
-  return [document.createTextNode(text), h('small', { lang: beside.lang }, ` ${beside.text}`)];
+  return [document.createTextNode(`${text} `), h('small', { lang: beside.lang }, beside.text)];
 }
 
 /** Both languages of a text that the data carries. */
