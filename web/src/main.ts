@@ -68,5 +68,6 @@ status();
 stage();
 keepUrl();
 addEventListener('keydown', keys);
+setInterval(() => update({ minute: get().minute + 1 }), 60_000);
 void keepFresh();
 

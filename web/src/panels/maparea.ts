@@ -95,5 +95,4 @@ export function mapArea(): void {
   follow(['lang', 'theme', 'overview', 'visible', 'levels', 'view', 'start', 'camera', 'coverage'], drawLegend);
   follow(['lang', 'overview', 'lostAt', 'mapTrouble'], drawNotice);
   follow(['overview', 'tilesBusy', 'circle'], drawBusy);
-  follow(['lang'], () => part('map').setAttribute('aria-label', t('map.label')));
 }

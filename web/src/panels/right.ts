@@ -105,7 +105,7 @@ function draw(): void {
 
 /** All that any of the panels shows. */
 const SHOWN: readonly (keyof State)[] = [
-  ...(['lang', 'theme', 'view', 'tab', 'visible', 'levels', 'selected', 'chooser', 'start'] as const),
+  ...(['lang', 'theme', 'view', 'tab', 'visible', 'levels', 'selected', 'chooser', 'start', 'minute'] as const),
   ...(['overview', 'coverage', 'card', 'circle', 'reach', 'startCard'] as const),
 ];
 

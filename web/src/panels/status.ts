@@ -15,11 +15,12 @@ function connection(): HTMLElement {
 }
 
 function drawFacts(): void {
+  const { asOf } = get();
   const known = get().overview.data;
   fill(
     part('status-facts'),
     connection(),
-    known && h('span', {}, t('status.as_of', { at: moment(known.as_of, zone()) })),
+    asOf && h('span', {}, t('status.as_of', { at: moment(asOf, zone()) })),
     known &&
       h(
         'span',
@@ -41,6 +42,6 @@ function drawPlace(): void {
 }
 
 export function status(): void {
-  follow(['lang', 'overview', 'lostAt'], drawFacts);
+  follow(['lang', 'overview', 'asOf', 'lostAt'], drawFacts);
   follow(['lang', 'pointer', 'camera', 'overview', 'visible', 'levels'], drawPlace);
 }
