@@ -111,5 +111,5 @@ const SHOWN: readonly (keyof State)[] = [
 
 export function right(): void {
   follow(SHOWN, draw);
-  watch(['tab', 'bounds', 'visible', 'levels', 'overview'], () => refreshList(draw));
+  watch(['tab', 'bounds', 'visible', 'levels', 'overview', 'mapTrouble'], () => refreshList(draw));
 }
