@@ -89,27 +89,32 @@ def read_files(folder: Path) -> DemoFiles:
     SetupError
         There is no manifest, or a file is missing or another one; the message names it.
     """
-    manifest = folder / MANIFEST
-    try:
-        listed = json.loads(manifest.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SetupError("demo.no_files", parameter=MANIFEST, folder=str(folder)) from None
-    except (OSError, ValueError):
-        raise SetupError("demo.file_changed", parameter=MANIFEST, folder=str(folder)) from None
+    seed, listed = _manifest(folder)
     found: dict[str, Path] = {}
-    for name, about in listed["files"].items():
+    for name, checksum in listed.items():
         file = folder / name
         try:
             content = file.read_bytes()
         except OSError:
             raise SetupError("demo.file_missing", parameter=name, folder=str(folder)) from None
-        if hashlib.sha256(content).hexdigest() != about["sha256"]:
+        if hashlib.sha256(content).hexdigest() != checksum:
             raise SetupError("demo.file_changed", parameter=name, folder=str(folder))
         found[name.partition(".")[0]] = file
     roads = found.pop(_ROADS, None)
     if roads is None:
         raise SetupError("demo.file_missing", parameter=_ROADS, folder=str(folder))
-    return DemoFiles(listed["seed"], roads, found)
+    return DemoFiles(seed, roads, found)
+
+
+def _manifest(folder: Path) -> tuple[int, dict[str, str]]:
+    """Return the seed, and the checksum of each file."""
+    try:
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return content["seed"], {name: file["sha256"] for name, file in content["files"].items()}
+    except FileNotFoundError:
+        raise SetupError("demo.no_files", parameter=MANIFEST, folder=str(folder)) from None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        raise SetupError("demo.bad_manifest", parameter=MANIFEST, folder=str(folder)) from None
 
 
 def is_empty(session: ReadSession, catalog: Catalog) -> bool:
