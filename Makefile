@@ -69,7 +69,7 @@ $(dev_stamp): $(venv_stamp) pyproject.toml constraints.txt
 	@touch $@ $(run_stamp)
 
 $(node_stamp): $(run_stamp)
-	$(VENV)/bin/python -m pip install -c constraints.txt -e '.[web]'
+	$(VENV)/bin/python -m pip install -q -c constraints.txt -e '.[web]'
 	@touch $@
 
 # --ignore-scripts: what a package would run at its installation is not ours.

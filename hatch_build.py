@@ -29,6 +29,6 @@ class Contents(BuildHookInterface):
         if not Path(self.root, FILES, "manifest.json").is_file():
             self.app.abort(
                 "缺少演示市的文件，不能打包：请先运行 make demo-files\n"
-                "The demo city's files are missing, so no wheel is packed: run make demo-files first"
+                "The demo city's files are missing, no wheel is packed: run make demo-files first"
             )
         build_data["force_include"][str(Path(self.root, FILES))] = "riskmap/_demo_layers"
