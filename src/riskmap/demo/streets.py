@@ -26,7 +26,7 @@ from riskmap.demo.streets_plan import UNCLASSIFIED, make_plan
 from riskmap.demo.streets_route import grown, route_grid
 
 # Edges that the residential streets are to come to; the roads above and the paths add the rest.
-_STREET_EDGES: Final = 62_000.0
+_STREET_EDGES: Final = 44_000.0
 # Steeper than this no main road goes for long: where the ground is 30 m higher, it has a tunnel.
 _GRADE: Final = 0.05
 _COVER_M: Final = 30.0
@@ -165,9 +165,7 @@ def _streets(
     wet_near = ~terrain.land | (terrain.river_m < 3.0 * grid.cell_m)
     site = Site(
         wet=ground.wet.buffer(35.0, quad_segs=2),
-        roads=np.concatenate(
-            [np.stack([line.xy[:-1], line.xy[1:]], axis=1) for line in roads]
-        ),
+        roads=np.concatenate([np.stack([line.xy[:-1], line.xy[1:]], axis=1) for line in roads]),
         motorways=shapely.union_all([shapely.LineString(xy).buffer(60.0) for xy in middles]),
         grid=grid,
         density=people.density,

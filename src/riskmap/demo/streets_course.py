@@ -147,7 +147,9 @@ def _tags(rank: int, names: Names, rng: np.random.Generator) -> dict[str, str]:
     return tags
 
 
-def _runs(flag: np.ndarray[tuple[int], np.dtype[np.bool_]], least: int) -> list[tuple[int, int, bool]]:
+def _runs(
+    flag: np.ndarray[tuple[int], np.dtype[np.bool_]], least: int
+) -> list[tuple[int, int, bool]]:
     """Cut a row of vertices where the flag changes; raised runs shorter than `least` are not."""
     edge_flag = flag[1:] & flag[:-1]
     stops = [0, *(np.flatnonzero(edge_flag[1:] != edge_flag[:-1]) + 1).tolist(), len(edge_flag)]

@@ -20,6 +20,8 @@ Bools = npt.NDArray[np.bool_]
 _BUILT: Final = ((8000.0, 1), (2600.0, 2), (500.0, 4))
 # Faces of the road network up to this size lie along their own longest side.
 _OWN_TURN_M2: Final = 14e6
+# Streets turn with their place this far around it.
+_PLACE_M: Final = 2400.0
 # A street reaches over the road it ends at, so that they surely meet; the rest is trimmed.
 _REACH_M: Final = 16.0
 # Widest and narrowest blocks that the wanted number of edges may lead to.
@@ -44,14 +46,21 @@ def block_m(people: People, grid: Grid, wanted_edges: float) -> float:
     cell_km2 = grid.cell_m**2 / 1e6
     # A lattice of spacing s has 2/s² edges per km².
     sum_of = sum(
-        2.0 / every**2 * cell_km2 * float(((people.density >= least) & (people.density < top)).sum())
+        2.0
+        / every**2
+        * cell_km2
+        * float(((people.density >= least) & (people.density < top)).sum())
         for (least, every), top in zip(_BUILT, (np.inf, _BUILT[0][0], _BUILT[1][0]), strict=True)
     )
     return float(np.clip(1000.0 * np.sqrt(sum_of / wanted_edges), *_BLOCK_M))
 
 
 def street_grids(
-    site: Site, faces: list[shapely.Polygon], centres: Floats, spacing_m: float, rng: np.random.Generator
+    site: Site,
+    faces: list[shapely.Polygon],
+    centres: Floats,
+    spacing_m: float,
+    rng: np.random.Generator,
 ) -> list[Line]:
     """Fill faces of the road network with streets.
 
@@ -72,17 +81,42 @@ def street_grids(
         if face.area <= _OWN_TURN_M2:
             lines += _fill(site, face, _turn_of(face), spacing_m, own, road_tree)
             continue
-        for k in sorted(tree.query(face, predicate="contains").tolist()):
-            disc = shapely.Point(centres[k]).buffer(2400.0, quad_segs=4)
-            # Where the next place is nearer, its streets run.
-            near = tree.query(shapely.Point(centres[k]), predicate="dwithin", distance=4800.0)
+        rest = face
+        # Places stand on the roads that bound the face: what counts is how near they are.
+        for k in sorted(tree.query(face, predicate="dwithin", distance=_PLACE_M).tolist()):
+            disc = shapely.Point(centres[k]).buffer(_PLACE_M, quad_segs=4)
             part = shapely.intersection(disc, face)
+            # Where the next place is nearer, its streets run.
+            near = tree.query(shapely.Point(centres[k]), predicate="dwithin", distance=2 * _PLACE_M)
             for other in sorted(near.tolist()):
                 if other != k:
                     part = shapely.intersection(part, _nearer(centres[k], centres[other]))
-            if part.geom_type == "Polygon" and part.area > 1e5:
-                lines += _fill(site, part, float(turns[k]), spacing_m, own, road_tree)
+            for piece in _pieces(part):
+                lines += _fill(site, piece, float(turns[k]), spacing_m, own, road_tree)
+            rest = shapely.difference(rest, disc)
+        for square in _squares(rest):
+            for piece in _pieces(shapely.intersection(rest, square)):
+                lines += _fill(site, piece, _turn_of(piece), spacing_m, own, road_tree)
     return lines
+
+
+def _pieces(shape: BaseGeometry) -> list[shapely.Polygon]:
+    """Return the parts of a shape that have room for streets."""
+    parts = [part for part in shapely.get_parts(shape) if isinstance(part, shapely.Polygon)]
+    return [part for part in parts if part.area > 1e5]
+
+
+def _squares(shape: BaseGeometry) -> list[shapely.Polygon]:
+    """Return squares of two places' width that cover a shape."""
+    if shape.is_empty:
+        return []
+    side = 2 * _PLACE_M
+    west, south, east, north = np.floor_divide(shape.bounds, side).astype(int).tolist()
+    return [
+        shapely.box(column * side, row * side, (column + 1) * side, (row + 1) * side)
+        for row in range(south, north + 1)
+        for column in range(west, east + 1)
+    ]
 
 
 def _nearer(here: Floats, there: Floats) -> shapely.Polygon:

@@ -65,7 +65,9 @@ def meet(lines: Sequence[Line]) -> Pieces:
     rank = np.arange(len(seg)) - np.concatenate([[0], np.cumsum(extra)])[seg]
     vertex[first[seg] + 1 + rank] = point
     key = np.round(vertex / _SAME_M).astype(np.int64)
-    _, one, node = np.unique(key[:, 0] * (1 << 32) + key[:, 1], return_index=True, return_inverse=True)
+    _, one, node = np.unique(
+        key[:, 0] * (1 << 32) + key[:, 1], return_index=True, return_inverse=True
+    )
     owner = np.repeat(np.arange(len(a)), extra + 2)
     start, end, same = node[:-1], node[1:], owner[1:] == owner[:-1]
     real = same & (start != end)
@@ -187,9 +189,7 @@ def _hub(net: Pieces) -> int:
 
 
 def _stubs(pieces: Pieces) -> Bools:
-    degree = np.bincount(
-        np.concatenate([pieces.start, pieces.end]), minlength=len(pieces.node_xy)
-    )
+    degree = np.bincount(np.concatenate([pieces.start, pieces.end]), minlength=len(pieces.node_xy))
     loose = (degree[pieces.start] == 1) | (degree[pieces.end] == 1)
     return loose & (pieces.length_m < _STUB_M) & (pieces.level == 0)
 

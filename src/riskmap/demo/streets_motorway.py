@@ -22,7 +22,7 @@ from riskmap.demo.streets_lines import (
     split_at,
 )
 from riskmap.demo.streets_plan import PRIMARY, SECONDARY, TRUNK, Plan
-from riskmap.demo.streets_route import NOWHERE, STEP_M, Ints
+from riskmap.demo.streets_route import NOWHERE, STEP_M, Ints, RouteGrid
 
 # Half the distance between carriageways, and how far out and along a ramp swings.
 HALF_M: Final = 12.0
@@ -32,6 +32,7 @@ _LOOP_M: Final = 130.0
 # Interchanges are no nearer to each other than this, farther apart where few people live.
 _APART_M: Final = (2400.0, 5500.0)
 _CLEAR_M: Final = 45.0
+_MEET_M: Final = 4000.0
 
 
 @dataclass(eq=False)
@@ -48,6 +49,8 @@ def plan_motorways(plan: Plan, xy: Floats, rng: np.random.Generator) -> list[Flo
     routes = plan.routes
     centre = routes.xy[plan.centre]
     cost = routes.cost(slope=0.4, water=2.2, river=1.5, dense=1.5)
+    # Across the ordinary roads, not along them.
+    _shun(routes, cost, routes.nodes_with(SECONDARY), 2.4)
     towns = plan.places[TRUNK]
     ring_m = _ring_radius(plan)
     out: list[Floats] = []
@@ -74,9 +77,12 @@ def plan_motorways(plan: Plan, xy: Floats, rng: np.random.Generator) -> list[Flo
         slow = cost.copy()
         for other in out:
             # Not beside another motorway: across it, or elsewhere.
-            band = routes.node_at(at(other, np.arange(0.0, along(other)[-1], 120.0)))
-            for shift in (0, 1, -1, routes.grid.columns, -routes.grid.columns):
-                slow[np.clip(band + shift, 0, len(slow) - 1)] *= 1.6
+            _shun(
+                routes,
+                slow,
+                routes.node_at(at(other, np.arange(0.0, along(other)[-1], 120.0))),
+                4.0,
+            )
         reached, before = routes.spread(slow, np.array([start]), target=end, reuse=1.0)
         if reached[end] < NOWHERE:
             taken.append(angle)
@@ -84,6 +90,14 @@ def plan_motorways(plan: Plan, xy: Floats, rng: np.random.Generator) -> list[Flo
         if len(taken) == 8:
             break
     return out
+
+
+def _shun(routes: RouteGrid, cost: Floats, nodes: Ints, factor: float) -> None:
+    """Make these nodes and those around them dearer, each once."""
+    columns = routes.grid.columns
+    shifts = [row * columns + column for row in (-1, 0, 1) for column in (-1, 0, 1)]
+    around = np.unique(nodes[:, None] + np.array(shifts))
+    cost[around[(around >= 0) & (around < len(cost))]] *= factor
 
 
 def _apart(a: float, b: float) -> float:
@@ -184,9 +198,7 @@ def carriageways(
     )
 
 
-def interchanges(
-    motorways: list[Motorway], roads: list[Line], wet: BaseGeometry
-) -> list[Line]:
+def interchanges(motorways: list[Motorway], roads: list[Line], wet: BaseGeometry) -> list[Line]:
     """Return ramps to the important roads that motorways cross, and between motorways.
 
     A ramp leaves the carriageway, swings out, crosses the road at ground level (where the two
@@ -199,13 +211,19 @@ def interchanges(
         knots: list[float] = []
         for other in range(len(motorways)):
             if other != k:
+                meetings: list[float] = []
                 for point in _points(shapely.intersection(middles[k], middles[other])):
                     knots.append(float(middles[k].project(point)))
-                    if other > k:
+                    # Two that wind around each other meet in one place only.
+                    lone = all(abs(knots[-1] - m) > _MEET_M for m in meetings)
+                    if other > k and lone:
+                        meetings.append(knots[-1])
                         ramps += _clover(one, motorways[other], point)
         crossings: list[tuple[float, float]] = []
         for row in sorted(tree.query(middles[k], predicate="intersects").tolist()):
-            for point in _points(shapely.intersection(middles[k], shapely.LineString(roads[row].xy))):
+            for point in _points(
+                shapely.intersection(middles[k], shapely.LineString(roads[row].xy))
+            ):
                 crossings.append((float(middles[k].project(point)), row))
         length = middles[k].length
         chosen: list[float] = []
