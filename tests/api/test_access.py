@@ -31,7 +31,7 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
         "/collections/shelters/items/1",
         CHECKED,
     ),
-    ("GET", "/tiles/{layer_id}/{z}/{x}/{y}.mvt"): ("/tiles/shelters/8/213/100.mvt", CHECKED),
+    ("GET", "/tiles/{layers}/{z}/{x}/{y}.mvt"): ("/tiles/shelters/8/213/100.mvt", CHECKED),
     ("GET", "/me"): ("/me", CHECKED),
     ("GET", "/audit"): ("/audit", ADMIN),
     ("GET", "/analysis/reach"): (

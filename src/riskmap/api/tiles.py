@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from riskmap.api.deps import Ctx, Who, feature_query, integer
+from riskmap.api.deps import Ctx, Who, feature_query, integer, parameters
+from riskmap.errors import InputError
+from riskmap.tiles import roads
 from riskmap.tiles.read import check_address, render
 
 router = APIRouter(tags=["tiles"])
@@ -12,25 +14,44 @@ router = APIRouter(tags=["tiles"])
 MVT = "application/vnd.mapbox-vector-tile"
 
 
-@router.get("/tiles/{layer_id}/{z}/{x}/{y}.mvt", summary="矢量瓦片 Vector tile")
+MAX_LAYERS = 16
+
+
+@router.get("/tiles/{layers}/{z}/{x}/{y}.mvt", summary="矢量瓦片 Vector tile")
 async def tile(
-    layer_id: str, z: str, x: str, y: str, request: Request, ctx: Ctx, who: Who
+    layers: str, z: str, x: str, y: str, request: Request, ctx: Ctx, who: Who
 ) -> Response:
-    """Return one tile; 204 when nothing is in it. The filters are those of the items."""
-    layer = ctx.catalog.find(layer_id)
+    """Return one tile of one or several layers (`a,b,roads`); 204 when nothing is in it.
+
+    The filters are those of the items, and of every layer that is asked for.
+    """
+    names = _names(layers)
+    found = [ctx.catalog.find(name) for name in names if name != roads.NAME]
     address = tuple(
         integer(text, name, least=0, most=2**31) for name, text in (("z", z), ("x", x), ("y", y))
     )
     check_address(*address)
-    query = feature_query(request, layer, who)
+    with_roads = roads.NAME in names
+    if with_roads:
+        parameters(request, set())  # the network has no fields to filter by
+    queries = [feature_query(request, layer, who) for layer in found]
     async with ctx.database.read_async() as session:
-        found = await render(session, query, *address)
+        drawn = await render(session, queries, *address, with_roads=with_roads)
     headers = {
         "Cache-Control": "public, no-cache" if who.role is None else "private, no-store",
         "Vary": "Authorization, X-API-Key",
     }
-    if found.dropped:
-        headers["X-Riskmap-Dropped"] = str(found.dropped)
-    if not found.mvt:
+    if drawn.dropped:
+        headers["X-Riskmap-Dropped"] = str(drawn.dropped)
+    if not drawn.mvt:
         return Response(status_code=204, headers=headers)
-    return Response(found.mvt, media_type=MVT, headers=headers)
+    return Response(drawn.mvt, media_type=MVT, headers=headers)
+
+
+def _names(layers: str) -> list[str]:
+    names = layers.split(",")
+    if len(names) > MAX_LAYERS:
+        raise InputError("tile.layers", parameter="layers", value=len(names), most=MAX_LAYERS)
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError("tile.twice", parameter="layers", value=twice[0][:40])
+    return names

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, literal, union_all
 
 from riskmap.db.sessions import AsyncReadSession
 from riskmap.errors import NotFoundError
 from riskmap.features.query import FeatureQuery
-from riskmap.tiles import statement
+from riskmap.tiles import roads, statement
 
 MAX_ZOOM = 22
+# Place of the roads among the layers of a tile: beneath all of them.
+_ROADS = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One rendered tile. `dropped` is how many features the layer's limit left out."""
+    """One rendered tile. `dropped` is how many features the layers' limits left out."""
 
     mvt: bytes
     dropped: int = 0
@@ -35,15 +41,46 @@ def check_address(z: int, x: int, y: int) -> None:
             raise NotFoundError("tile.range", parameter=name, value=value, zoom=z, most=2**z - 1)
 
 
-async def render(session: AsyncReadSession, query: FeatureQuery, z: int, x: int, y: int) -> Tile:
-    """Render a tile; an empty one has no bytes."""
-    rule = query.layer.tile
-    if not rule.min_zoom <= z <= rule.max_zoom:
+async def render(
+    session: AsyncReadSession,
+    queries: Sequence[FeatureQuery],
+    z: int,
+    x: int,
+    y: int,
+    *,
+    with_roads: bool = False,
+) -> Tile:
+    """Render the layers of a tile, the roads beneath them; an empty one has no bytes.
+
+    One statement for all of them: to ask for each alone would take as many round trips. A tile
+    is a protobuf message of repeated layers, so that tiles set end to end are one tile.
+    """
+    parts: list[Select[Any]] = []
+    under = roads.tile(z, x, y) if with_roads else None
+    if under is not None:
+        parts.append(_of(_ROADS, under))
+    for place, query in enumerate(queries):
+        if query.layer.tile.min_zoom <= z <= query.layer.tile.max_zoom:
+            parts.append(_of(place, statement.tile(query, z, x, y)))
+    if not parts:
         return Tile(b"")
-    row = (await session.execute(statement.tile(query, z, x, y))).one()
-    if row.taken < rule.max_features:
-        return Tile(bytes(row.mvt) if row.kept else b"")
+    rows = (await session.execute(parts[0] if len(parts) == 1 else union_all(*parts))).all()
+    mvt, dropped = bytearray(), 0
+    for row in sorted(rows, key=lambda row: row.place):
+        full = row.place >= 0 and row.taken >= queries[row.place].layer.tile.max_features
+        found = await _full(session, queries[row.place], z, x, y) if full else Tile(row.mvt)
+        mvt += found.mvt
+        dropped += found.dropped
+    return Tile(bytes(mvt), dropped)
+
+
+def _of(place: int, found: Select[bytes, int, int]) -> Select[Any]:
+    """Say whose row it is: the rows of a union come in any order."""
+    return found.add_columns(literal(place).label("place"))
+
+
+async def _full(session: AsyncReadSession, query: FeatureQuery, z: int, x: int, y: int) -> Tile:
+    """Render a layer that reached its limit: it counts who is really in the tile."""
     row = (await session.execute(statement.tile(query, z, x, y, exact=True))).one()
     crowd = (await session.execute(statement.crowd(query, z, x, y))).scalar_one()
-    mvt = bytes(row.mvt) if row.kept else b""
-    return Tile(mvt, dropped=max(0, crowd - row.kept))
+    return Tile(bytes(row.mvt), dropped=max(0, crowd - row.kept))

@@ -1,0 +1,30 @@
+"""The grid that tiles are cut from: sizes, boxes, and where a feature lies in one."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, func
+
+from riskmap.units import WEB_MERCATOR
+
+EXTENT: Final = 4096
+# Width of the Web Mercator world in metres, and of a tile on the screen in pixels.
+WORLD_M: Final = 40_075_016.685578488
+TILE_PX: Final = 512
+# ST_TileEnvelope's default bounds, which must be given before its margin.
+_WORLD: Final = func.ST_MakeEnvelope(
+    -WORLD_M / 2, -WORLD_M / 2, WORLD_M / 2, WORLD_M / 2, WEB_MERCATOR
+)
+
+
+def pixel_m(zoom: int) -> float:
+    """Return the width of a screen pixel in Web Mercator metres: the tolerance of drawing."""
+    return WORLD_M / TILE_PX / (1 << zoom)
+
+
+def envelope(z: int, x: int, y: int, *, buffer: int = 0) -> ColumnElement[Any]:
+    """Return a tile's box, widened by a buffer in units of the grid."""
+    if not buffer:
+        return func.ST_TileEnvelope(z, x, y)
+    return func.ST_TileEnvelope(z, x, y, _WORLD, buffer / EXTENT)
