@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from typing import Any
@@ -31,7 +32,6 @@ _ROLE_SYMBOLS = {"shelter": "shelter", "team": "team", "depot": "depot"}
 class Drawing(MacroElement):
     """What `maps.js` draws on the map that it is added to."""
 
-    # The data are put in as a value: braces in a name are no placeholders.
     _template = Template(
         "{% macro header(this, kwargs) %}{{ this.head }}{% endmacro %}"
         "{% macro script(this, kwargs) %}"
@@ -96,8 +96,13 @@ def draw(
 
 
 def _json(data: object) -> str:
-    """Write JSON that may stand within a script: `</script>` in a name must not end it."""
+    """Write JSON that may stand within a script that branca compiles as a template.
+
+    `</script>` in a name must not end the script, and `{{` in one must not run as an expression:
+    in JSON a brace is followed by a brace or a sign only within a text.
+    """
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = re.sub(r"\{(?=[{%#])", r"\\u007b", text)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
