@@ -24,7 +24,7 @@ FLAGS = (
 WALL = {"width": 1920, "height": 1080}
 LAPTOP = {"width": 1366, "height": 768}
 # No limit of speed: software WebGL on two busy cores is slow, and a hung page must fail some day.
-PATIENCE_MS = 120_000
+PATIENCE_MS = 60_000
 _VIOLATIONS = """
 window.__violations = [];
 document.addEventListener('securitypolicyviolation', (event) =>

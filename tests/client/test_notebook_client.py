@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,56 +17,20 @@ import pytest
 from shapely.geometry import MultiPoint, Point
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-sys.path.append(str(Path(__file__).parents[1] / "analysis"))
-
-from grid_city import build, place
-
-from api_help import CATALOG, SECRET, Served, listening, put, row_of, serving
+from api_help import CATALOG, SECRET, listening, put
 from browser_help import a_browser, colours, watched
-from conftest import TEST_CITY
+from online_help import FILLED, LAYER, NAMES, ROWS, Online, an_online_city, place
 from riskmap.app import create_app
 from riskmap.catalog.spec import Kind
 from riskmap.client import Client, ServiceError
 from riskmap.client import client as client_module
-from riskmap.db.city import write_city
 from riskmap.db.cluster import Cluster
-from riskmap.db.sessions import Actor
-
-ROWS = 7
-NAMES = {"script": "</script><script>alert(1)</script>", "braces": "{{ 7*7 }} {% x %}"}
-LAYER = "geohazard-points"
-FILLED = sorted(set(CATALOG) - {"supply-depots"})
-
-
-@dataclass
-class Online:
-    served: Served
-    url: str
-
-    def client(self, **options: Any) -> Client:
-        return Client(self.url, **options)
-
-    def items(self, layer: str, **params: Any) -> dict[str, Any]:
-        answer = self.served.get(f"/collections/{layer}/items", **params)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
 
 
 @pytest.fixture(scope="module")
 def online(cluster: Cluster, migrated: str) -> Iterator[Online]:
-    """A small synthetic city on streets of whole minutes; its depots' layer is empty."""
-    with serving(cluster, migrated) as served:
-        with served.database.own(Actor("test")) as session:
-            write_city(session, replace(TEST_CITY, synthetic=True), replace=True)
-        for layer in FILLED:
-            rows = [row_of(CATALOG[layer], turn) for turn in range(ROWS)]
-            put(served.database, layer, *({**row, "attributes": None} for row in rows))
-        for code, name in NAMES.items():
-            row = {**row_of(CATALOG[LAYER], 1), "code": code, "name": name}
-            put(served.database, LAYER, row)
-        build(served.database)
-        with listening(create_app(served.settings)) as port:
-            yield Online(served, f"http://127.0.0.1:{port}")
+    with an_online_city(cluster, migrated) as found:
+        yield found
 
 
 @pytest.fixture

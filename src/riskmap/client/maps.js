@@ -82,7 +82,9 @@ function riskmapDraw(map, data) {
     return box;
   };
 
+  map.setMaxZoom(19);
   map.getContainer().style.background = data.land;
+  map.getContainer().style.fontFamily = 'var(--riskmap-font)';
   shapes(data.base, under).addTo(map);
   for (const name of data.names) {
     label(name.at, name.text, `font:500 14px var(--riskmap-font);color:${name.colour};text-shadow:0 0 3px #fff,0 0 3px #fff`).addTo(map);
@@ -148,5 +150,5 @@ function riskmapDraw(map, data) {
     note.className = 'riskmap-note';
     map.getContainer().append(note);
   }
-  if (data.bounds) map.fitBounds(data.bounds, { padding: [16, 16] });
+  if (data.bounds) map.fitBounds(data.bounds, { padding: [16, 16], maxZoom: 16 });
 }

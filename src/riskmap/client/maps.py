@@ -268,13 +268,11 @@ def _base(base: Base) -> list[dict[str, Any]]:
     if len(base.cover):
         # Ground first, water last: a hill's outline must not cover the sea's.
         order = {name: place for place, name in enumerate(reversed(style.COVER))}
-        cover = base.cover[base.cover["cover_class"].isin(order)]
+        drawn = base.cover["cover_class"].isin(order) & (base.cover.geom_type != "Point")
+        cover = base.cover[drawn]
         cover = cover.sort_values("cover_class", key=lambda names: names.map(order))
-        looks = [
-            {"style": {"stroke": False, "fillColor": style.COVER[name], "fillOpacity": 1}}
-            for name in cover["cover_class"]
-        ]
-        found += _features(cover, looks)
+        # A river may be a line: what has an edge of its own colour shows as a line, too.
+        found += _features(cover, [_ground(style.COVER[name]) for name in cover["cover_class"]])
     for name, (colour, weight) in style.ROADS.items():
         if len(base.roads):
             roads = base.roads[base.roads["road_class"] == name]
@@ -291,6 +289,10 @@ def _base(base: Base) -> list[dict[str, Any]]:
         }
         found += _features(base.districts, [look] * len(base.districts))
     return found
+
+
+def _ground(colour: str) -> dict[str, Any]:
+    return {"style": {"color": colour, "weight": 1, "fillColor": colour, "fillOpacity": 1}}
 
 
 def _names(base: Base, lang: Lang) -> list[dict[str, Any]]:
