@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from riskmap import __version__
 from riskmap.analysis.service import AnalysisService
-from riskmap.api import analysis, collections, problems, service, tiles
+from riskmap.api import analysis, collections, overview, problems, service, tiles
 from riskmap.api.context import Context
 from riskmap.api.deps import caller
 from riskmap.catalog.registry import load_catalog
@@ -29,6 +29,8 @@ from riskmap.db.sessions import Database
 from riskmap.errors import RiskmapError, SetupError
 from riskmap.roads.graphs import Graphs
 from riskmap.settings import Settings, load_settings
+from riskmap.web.files import FilesRoute
+from riskmap.web.page import PageRoute
 
 log = logging.getLogger("riskmap")
 
@@ -158,10 +160,18 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
+    # Before the JSON at /: it takes only those who want HTML.
+    app.router.routes += [PageRoute(), FilesRoute()]
     # A key is checked even where the answer would not depend on it: its holder should learn that
     # it is wrong. `health` alone asks nothing of the database.
     checked = [Depends(caller)]
-    for router in (collections.router, tiles.router, analysis.router, service.router):
+    for router in (
+        collections.router,
+        overview.router,
+        tiles.router,
+        analysis.router,
+        service.router,
+    ):
         app.include_router(router, responses=problems.RESPONSES, dependencies=checked)
     app.include_router(service.health, responses=problems.RESPONSES)
     if settings.cors_origins:

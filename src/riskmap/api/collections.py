@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 
 from riskmap.api.deps import Ctx, Language, Who, encode_cursor, feature_query, integer, parameters
 from riskmap.api.streams import Stream
 from riskmap.catalog.spec import Layer
 from riskmap.db.tables import CITY
+from riskmap.errors import InputError
 from riskmap.features import read
 from riskmap.features.query import FeatureQuery
 from riskmap.i18n import Lang, say
@@ -83,8 +83,10 @@ def _fields(layer: Layer, who: Who, lang: Lang) -> list[dict[str, Any]]:
 
 @router.get("/", summary="服务入口 Landing page", response_model=None)
 async def landing(request: Request, ctx: Ctx, lang: Language) -> Response:
-    """Say what this is, and what to do when it is empty."""
-    parameters(request, {"f"})
+    """Say what this is, and what to do when it is empty; a browser gets the page instead."""
+    form = parameters(request, {"f"}).get("f", "json")
+    if form != "json":
+        raise InputError("parameter.value", parameter="f", value=form[:40], expected="html, json")
     base = _base(request)
     async with ctx.database.read_async() as session:
         city = (await session.execute(CITY.select())).mappings().first()
@@ -102,21 +104,6 @@ async def landing(request: Request, ctx: Ctx, lang: Language) -> Response:
         _link(f"{base}/collections", "data", "application/json"),
     ]
     title = say("landing.title", lang)
-    if "text/html" in request.headers.get("accept", "") and request.query_params.get("f") != "json":
-        rows = "".join(
-            f'<li><a href="{base}/collections/{layer.id}/items?limit=10">'
-            f"{escape(layer.title.zh)} {escape(layer.title.en)}</a></li>"
-            for layer in ctx.catalog.values()
-        )
-        note = f"<p><strong>{escape(hint)}</strong></p>" if hint else ""
-        name = escape(city["name"]) if city else ""
-        page = (
-            f'<!doctype html><html lang="{lang}"><meta charset="utf-8">'
-            f"<title>{escape(title)}</title>"
-            f"<main><h1>{escape(title)} {name}</h1>{note}<ul>{rows}</ul>"
-            f'<p><a href="{base}/openapi.json">OpenAPI</a></p></main></html>'
-        )
-        return HTMLResponse(page, headers={"Vary": "Accept, Accept-Language"})
     body = {
         "title": title,
         "description": hint or (city["name"] if city else ""),
