@@ -64,6 +64,27 @@ const leafletCode = readFileSync(join(modules, 'leaflet/dist/leaflet.js'), 'utf8
 put('vendor/leaflet/leaflet.js', leafletCode.replace(/\n?\/\/# sourceMappingURL=.*\s*$/, '\n'), leaflet);
 
 const own = described(here);
+
+/** The colours of src/tokens.ts as custom properties of each theme. */
+async function themes() {
+  const colours = await build({
+    absWorkingDir: here,
+    entryPoints: ['src/tokens.ts'],
+    bundle: true,
+    write: false,
+    format: 'esm',
+  });
+  const source = Buffer.from(colours.outputFiles[0].contents).toString('base64');
+  const { tokens } = await import(`data:text/javascript;base64,${source}`);
+  return Object.entries(tokens)
+    .map(([theme, values]) => {
+      const lines = Object.entries(values).map(([name, value]) => `--${name}:${value};`);
+      return `[data-theme="${theme}"]{color-scheme:${theme};${lines.join('')}}`;
+    })
+    .join('\n');
+}
+
+const colours = await themes();
 const result = await build({
   absWorkingDir: here,
   entryPoints: [
@@ -81,6 +102,13 @@ const result = await build({
   metafile: true,
   define: { MAPLIBRE_WORKER: JSON.stringify(`./${shipped['maplibre-gl-worker.mjs']}`) },
   plugins: [
+    {
+      name: 'colours',
+      setup(pages) {
+        pages.onResolve({ filter: /^themes$/ }, () => ({ path: 'themes', namespace: 'themes' }));
+        pages.onLoad({ filter: /.*/, namespace: 'themes' }, () => ({ contents: colours, loader: 'css' }));
+      },
+    },
     {
       name: 'maplibre stays outside',
       setup(pages) {

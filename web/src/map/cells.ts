@@ -1,0 +1,101 @@
+/** Merging the cells of several layers into one mark each, with nothing counted twice. */
+
+import type { Feature, Point } from 'geojson';
+
+import { LEVELS, type LevelKey, type LonLat } from '../types';
+
+/** One cell of one layer as its tile tells it. */
+export interface Cell {
+  layer: string;
+  symbol: string;
+  /** Column and row in the grid of the tile's zoom. */
+  cell: string;
+  at: LonLat;
+  /** By `LEVELS`: 重大, 较大, 一般, 低, 未评估. */
+  counts: readonly number[];
+  /** A cell of one point is the point. */
+  id: number | null;
+  properties: Record<string, unknown>;
+}
+
+export interface MarkProperties {
+  image: string;
+  order: number;
+  total: number;
+  /** Of a single point; null for a cluster. */
+  layer: string | null;
+  id: number | null;
+}
+
+/** Cells along a tile's side. */
+const ACROSS = 8;
+/** Properties of a tile that hold the counts, in the order of `LEVELS`. */
+export const COUNT_NAMES = ['n1', 'n2', 'n3', 'n4', 'n0'] as const;
+
+/** The zoom whose grid a cell belongs to: its column is x * 2^z * 8, x its place in the world. */
+export function zoomOfCell(cell: string, lon: number): number {
+  const column = Number(cell.split(':')[0]) + 0.5;
+  return Math.round(Math.log2(column / ACROSS / ((lon + 180) / 360)));
+}
+
+function add(to: number[], counts: readonly number[]): void {
+  counts.forEach((n, at) => {
+    to[at] = (to[at] ?? 0) + n;
+  });
+}
+
+/** 0 for nothing dangerous, more for worse levels: what lies on top. */
+function danger(counts: readonly number[]): number {
+  const worst = counts.findIndex((n) => n > 0);
+  return worst === counts.length - 1 ? 0 : counts.length - 1 - worst;
+}
+
+interface Mark {
+  counts: number[];
+  lon: number;
+  lat: number;
+  weight: number;
+  cells: Cell[];
+}
+
+/**
+ * One feature for each cell, over all layers, of the levels chosen.
+ *
+ * Counts are exact. A mark stands at the mean of its cells, weighted by what is counted there. Of
+ * a cell with more points than are chosen, nobody knows where the chosen ones are: even one alone
+ * is then a cluster of one, at the cell's mean.
+ */
+export function merge(
+  cells: readonly Cell[],
+  levels: ReadonlySet<LevelKey>,
+): Feature<Point, MarkProperties & Record<string, unknown>>[] {
+  const marks = new Map<string, Mark>();
+  for (const cell of cells) {
+    const counts = cell.counts.map((n, at) => (levels.has(LEVELS[at] as LevelKey) ? n : 0));
+    const weight = counts.reduce((sum, n) => sum + n, 0);
+    if (weight === 0) continue;
+    const mark = marks.get(cell.cell) ?? { counts: [0, 0, 0, 0, 0], lon: 0, lat: 0, weight: 0, cells: [] };
+    add(mark.counts, counts);
+    mark.lon += cell.at[0] * weight;
+    mark.lat += cell.at[1] * weight;
+    mark.weight += weight;
+    mark.cells.push(cell);
+    marks.set(cell.cell, mark);
+  }
+  return [...marks.values()].map(({ counts, lon, lat, weight, cells: from }) => {
+    const only = weight === 1 && from[0]?.id != null ? from[0] : null;
+    const level = LEVELS[counts.findIndex((n) => n > 0)] as LevelKey;
+    return {
+      type: 'Feature',
+      geometry: { type: 'Point', coordinates: [lon / weight, lat / weight] },
+      properties: {
+        ...only?.properties,
+        image: only ? `hazard/${only.symbol}/${level}/16` : `donut/${counts.join(',')}`,
+        order: danger(counts) + (only ? 0 : 10),
+        total: weight,
+        layer: only?.layer ?? null,
+        id: only?.id ?? null,
+      },
+    };
+  });
+}

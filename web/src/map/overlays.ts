@@ -1,0 +1,268 @@
+/** What lies over the city for a question: bands and veil, starts, uncovered places, selection. */
+
+import type { Feature, FeatureCollection, Geometry } from 'geojson';
+import type { LayerSpecification } from 'maplibre-gl';
+
+import { tokens, type Token } from '../tokens';
+import type { Circle, LonLat, Uncovered } from '../types';
+import { type Expression } from './expressions';
+import { FONTS } from './fonts';
+import { disjoint, outside, ringsOf } from './rings';
+import type { Overlay, State } from './state';
+import { minutesLabel } from './words';
+
+export type Collection = FeatureCollection<Geometry, Record<string, unknown>>;
+
+export const EMPTY: Collection = { type: 'FeatureCollection', features: [] };
+
+function feature(geometry: Geometry, properties: Record<string, unknown>): Feature<Geometry, Record<string, unknown>> {
+  return { type: 'Feature', geometry, properties };
+}
+
+function points<T>(items: readonly T[], at: (item: T) => LonLat, properties: (item: T) => Record<string, unknown>): Collection {
+  return {
+    type: 'FeatureCollection',
+    features: items.map((item) => feature({ type: 'Point', coordinates: at(item) }, properties(item))),
+  };
+}
+
+/** Colour and strength of a band by its minutes: up to 5, up to 10, beyond. */
+function bandLook(minutes: number): { token: Token; opacity: number } {
+  if (minutes <= 5) return { token: 'band-5', opacity: 0.34 };
+  if (minutes <= 10) return { token: 'band-10', opacity: 0.24 };
+  return { token: 'band-15', opacity: 0.17 };
+}
+
+/** Width of a band's edge: the widest band, the limit, is the heavy one. */
+function edgeWidth(fromWidest: number): number {
+  return [3.4, 2.2, 1.8][fromWidest] ?? 1.8;
+}
+
+/** The areas of a circle, disjoint, and the veil around them; and its edges. */
+export function circleData(circle: Circle | null): Record<'bands' | 'edges' | 'starts', Collection> {
+  if (!circle || circle.features.length === 0) return { bands: EMPTY, edges: EMPTY, starts: EMPTY };
+  const disks = circle.features.map(({ geometry }) => geometry);
+  const bands = disjoint(disks).map((shape, at) => {
+    const { token, opacity } = bandLook(circle.features[at]?.properties.minutes ?? 0);
+    return feature(shape, { token, opacity });
+  });
+  const widest = disks[0];
+  const veil = widest ? [feature(outside(widest), { token: 'veil', opacity: -1 })] : [];
+  const edges = circle.features.map(({ geometry, properties }, at) =>
+    feature(
+      { type: 'MultiLineString', coordinates: ringsOf(geometry) },
+      { minutes: properties.minutes, width: edgeWidth(at) },
+    ),
+  );
+  return {
+    bands: { type: 'FeatureCollection', features: [...veil, ...bands] },
+    edges: { type: 'FeatureCollection', features: edges },
+    starts: points(circle.starts, ({ lon, lat }) => [lon, lat], () => ({})),
+  };
+}
+
+export function uncoveredData(places: readonly Uncovered[]): Collection {
+  return points(places, ({ lon, lat }) => [lon, lat], ({ layer, id, risk_level }) => ({ layer, id, risk_level }));
+}
+
+/** A place with a label beside it; what comes after the first line is small. */
+export function labelData(place: { at: LonLat; label: string } | null): Collection {
+  return points(
+    place ? [place] : [],
+    ({ at }) => at,
+    ({ label }) => {
+      const [title = '', ...rest] = label.split('\n');
+      return { title, rest: rest.length ? `\n${rest.join('\n')}` : '' };
+    },
+  );
+}
+
+const TOKENS: readonly Token[] = ['band-5', 'band-10', 'band-15', 'veil'];
+
+/** Veil and bands: over land and roads, under zones and symbols. */
+export function bandLayers(state: State): LayerSpecification[] {
+  const t = tokens[state.theme];
+  const colour = [
+    'match',
+    ['get', 'token'],
+    ...TOKENS.flatMap((token) => [token, t[token]]),
+    t.veil,
+  ] as unknown as Expression;
+  return [
+    {
+      id: 'bands/fill',
+      type: 'fill',
+      source: 'bands',
+      paint: {
+        'fill-color': colour,
+        'fill-opacity': ['case', ['==', ['get', 'token'], 'veil'], Number(t['veil-opacity']), ['get', 'opacity']],
+        // Disjoint areas side by side: antialiased edges would show as seams.
+        'fill-antialias': false,
+      },
+    },
+  ];
+}
+
+export function edgeLayers(state: State): LayerSpecification[] {
+  const t = tokens[state.theme];
+  return [
+    {
+      id: 'edges/casing',
+      type: 'line',
+      source: 'edges',
+      layout: { 'line-join': 'round' },
+      paint: {
+        'line-color': t.land,
+        'line-opacity': 0.7,
+        'line-width': ['+', ['get', 'width'], 2],
+      },
+    },
+    {
+      id: 'edges/line',
+      type: 'line',
+      source: 'edges',
+      layout: { 'line-join': 'round' },
+      paint: { 'line-color': t['band-5'], 'line-width': ['get', 'width'] },
+    },
+  ];
+}
+
+/** Minutes on the lines, over the symbols: they tell what a line means. */
+export function edgeLabels(state: State): LayerSpecification[] {
+  const t = tokens[state.theme];
+  const minutes = [5, 10, 15];
+  const text = (n: number): string => minutesLabel(state.lang, n);
+  const known = minutes.flatMap((n) => [n, text(n)]);
+  // Any other number: the words around it.
+  const [before = '', after = ''] = text(0).split('0');
+  const other = ['concat', before, ['to-string', ['get', 'minutes']], after];
+  return [
+    {
+      id: 'edges/minutes',
+      type: 'symbol',
+      source: 'edges',
+      layout: {
+        'symbol-placement': 'line',
+        'symbol-spacing': 420,
+        'symbol-sort-key': ['get', 'minutes'],
+        'text-field': ['match', ['get', 'minutes'], ...known, other] as unknown as Expression,
+        'text-font': FONTS,
+        'text-size': 13,
+        'text-rotation-alignment': 'viewport',
+        'icon-rotation-alignment': 'viewport',
+        'icon-image': 'pill',
+        'icon-text-fit': 'both',
+        'icon-text-fit-padding': [1, 4, 1, 4],
+        'text-padding': 30,
+        'text-max-angle': 180,
+      },
+      paint: { 'text-color': t['on-jade'] },
+    },
+  ];
+}
+
+/** A dot where the clock starts, under the symbols, and its ring over them. */
+export function startLayers(state: State): { under: LayerSpecification[]; over: LayerSpecification[] } {
+  const t = tokens[state.theme];
+  return {
+    under: [
+      {
+        id: 'starts/dot',
+        type: 'circle',
+        source: 'starts',
+        paint: {
+          'circle-radius': 6,
+          'circle-color': t['band-5'],
+          'circle-stroke-color': t.halo,
+          'circle-stroke-width': 2,
+        },
+      },
+    ],
+    over: [
+      {
+        id: 'starts/ring',
+        type: 'circle',
+        source: 'starts',
+        paint: {
+          'circle-radius': 22,
+          'circle-color': 'rgba(0,0,0,0)',
+          'circle-stroke-color': t.focus,
+          'circle-stroke-width': 4,
+          'circle-stroke-opacity': 0.85,
+        },
+      },
+    ],
+  };
+}
+
+export function uncoveredLayers(): LayerSpecification[] {
+  return [
+    {
+      id: 'uncovered/ring',
+      type: 'symbol',
+      source: 'uncovered',
+      layout: {
+        'icon-image': 'ring/uncovered',
+        // Smaller among the clusters of low zooms.
+        'icon-size': ['interpolate', ['linear'], ['zoom'], 8, 0.45, 12, 0.8, 13, 1],
+        'icon-allow-overlap': true,
+        'icon-ignore-placement': true,
+        'symbol-sort-key': ['-', 4, ['get', 'risk_level']],
+      },
+    },
+  ];
+}
+
+function boxLayer(source: Overlay, image: string, state: State): LayerSpecification {
+  const t = tokens[state.theme];
+  return {
+    id: `${source}/label`,
+    type: 'symbol',
+    source,
+    layout: {
+      'text-field': [
+        'format',
+        ['get', 'title'],
+        {},
+        ['get', 'rest'],
+        { 'font-scale': 0.86, 'text-color': t.ink2 },
+      ],
+      'text-font': FONTS,
+      'text-size': 14,
+      'text-variable-anchor': ['left', 'right', 'bottom', 'top'],
+      'text-radial-offset': 2.3,
+      'text-justify': 'left',
+      'text-max-width': 22,
+      'text-line-height': 1.35,
+      'text-allow-overlap': true,
+      'text-ignore-placement': true,
+      'icon-image': image,
+      'icon-text-fit': 'both',
+      'icon-text-fit-padding': [3, 6, 3, 6],
+      'icon-allow-overlap': true,
+      'icon-ignore-placement': true,
+    },
+    paint: { 'text-color': t.ink },
+  };
+}
+
+export function selectionLayers(state: State): LayerSpecification[] {
+  const t = tokens[state.theme];
+  const ring = (id: string, radius: number, width: number, colour: string): LayerSpecification => ({
+    id: `selected/${id}`,
+    type: 'circle',
+    source: 'selected',
+    paint: {
+      'circle-radius': radius,
+      'circle-color': 'rgba(0,0,0,0)',
+      'circle-stroke-color': colour,
+      'circle-stroke-width': width,
+    },
+  });
+  return [
+    ring('gap', 18, 3, t.halo),
+    ring('ring', 21, 3, t.focus),
+    boxLayer('hovered', 'box/line', state),
+    boxLayer('selected', 'box/focus', state),
+  ];
+}

@@ -1,0 +1,115 @@
+/** The right panel: a card over everything, else what the view asks for. */
+
+import { fill, h, part } from '../dom';
+import { count } from '../format';
+import { t } from '../i18n';
+import { reload } from '../load';
+import { type State, type Tab, follow, get, update, visibleLayers, watch } from '../state';
+import { attention } from './attention';
+import { card } from './card';
+import { chooser } from './chooser';
+import { circlePanel } from './circle';
+import { list, refreshList } from './list';
+import { statistics } from './statistics';
+
+/** Features of the drawn layers and levels, and of all, in the whole city. */
+export function shownOfAll(): { shown: number; all: number } {
+  const { overview, levels } = get();
+  const visible = visibleLayers();
+  let shown = 0;
+  let all = 0;
+  for (const layer of overview.data?.layers ?? []) {
+    if (layer.role === 'context' || layer.role === 'population' || layer.role === 'area') continue;
+    all += layer.count;
+    if (!visible.has(layer.id)) continue;
+    if (layer.levels) for (const level of levels) shown += layer.levels[level];
+    else shown += layer.count;
+  }
+  return { shown, all };
+}
+
+const TABS: readonly Tab[] = ['attention', 'list', 'stats'];
+
+function tabs(): HTMLElement {
+  const { tab, coverage, overview } = get();
+  const number = (value: number | undefined) => (value === undefined ? '' : ` ${count(value)}`);
+  const words: Record<Tab, string> = {
+    attention: t('tab.attention') + number(coverage.data?.uncovered_count),
+    list: t('tab.list') + (overview.data ? number(shownOfAll().shown) : ''),
+    stats: t('tab.stats'),
+  };
+  const move = (event: KeyboardEvent) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (step === undefined) return;
+    const next = TABS[(TABS.indexOf(tab) + step + TABS.length) % TABS.length] ?? tab;
+    update({ tab: next });
+    queueMicrotask(() => document.getElementById(`tab-${next}`)?.focus());
+  };
+  return h(
+    'div',
+    { role: 'tablist', class: 'tabs', 'aria-label': t('view.overview'), onkeydown: move },
+    TABS.map((name) =>
+      h(
+        'button',
+        {
+          type: 'button',
+          role: 'tab',
+          id: `tab-${name}`,
+          'data-focus': `tab-${name}`,
+          'aria-selected': String(tab === name),
+          'aria-controls': 'tab-body',
+          tabindex: tab === name ? 0 : -1,
+          onclick: () => update({ tab: name }),
+        },
+        words[name],
+      ),
+    ),
+  );
+}
+
+function overviewPanel(): Node[] {
+  const { tab } = get();
+  const contents = {
+    attention: () => attention(draw, reload),
+    list: () => list(draw),
+    stats: statistics,
+  }[tab]();
+  return [
+    tabs(),
+    h('div', { id: 'tab-body', role: 'tabpanel', 'aria-labelledby': `tab-${tab}` }, contents),
+  ];
+}
+
+/** What is open: the panel scrolls to its top when it is another. */
+function subject(): string {
+  const { chooser: found, selected, view, tab, start } = get();
+  if (found) return 'chooser';
+  if (selected) return `${selected.layer}:${selected.id}`;
+  return view === 'overview' ? tab : `circle ${start?.at.join()}`;
+}
+
+let drawn = '';
+
+function draw(): void {
+  const { chooser: found, selected, view } = get();
+  const right = part('right');
+  const now = subject();
+  right.setAttribute('aria-label', t('right'));
+  if (found) fill(right, chooser());
+  else if (selected) fill(right, card());
+  else if (view === 'overview') fill(right, overviewPanel());
+  else fill(right, circlePanel(draw));
+  if (now !== drawn) right.scrollTop = 0;
+  drawn = now;
+}
+
+/** All that any of the panels shows. */
+const SHOWN: readonly (keyof State)[] = [
+  ...(['lang', 'theme', 'view', 'tab', 'visible', 'levels', 'selected', 'chooser', 'start'] as const),
+  ...(['overview', 'coverage', 'card', 'circle', 'reach', 'startCard'] as const),
+];
+
+export function right(): void {
+  follow(SHOWN, draw);
+  watch(['tab', 'bounds', 'visible', 'levels', 'overview'], () => refreshList(draw));
+}

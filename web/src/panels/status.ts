@@ -1,0 +1,46 @@
+/** The last line: connection, date of the data, roads, pointer, zoom, how many of how many. */
+
+import { fill, h, part } from '../dom';
+import { MISSING, count, hour, lonLat, moment } from '../format';
+import { t } from '../i18n';
+import { follow, get, zone } from '../state';
+import { shownOfAll } from './right';
+
+function connection(): HTMLElement {
+  const { lostAt, overview } = get();
+  if (lostAt !== null) {
+    return h('span', { class: 'lost', role: 'status' }, `● ${t('status.lost', { at: hour(lostAt, zone()) })}`);
+  }
+  return h('span', { class: 'live', role: 'status' }, `● ${overview.data ? t('status.live') : t('loading')}`);
+}
+
+function drawFacts(): void {
+  const known = get().overview.data;
+  fill(
+    part('status-facts'),
+    connection(),
+    known && h('span', {}, t('status.as_of', { at: moment(known.as_of, zone()) })),
+    known &&
+      h(
+        'span',
+        {},
+        known.roads ? t('status.roads', { revision: known.roads.revision.slice(0, 12) }) : t('status.no_roads'),
+      ),
+  );
+}
+
+function drawPlace(): void {
+  const { pointer, camera, overview } = get();
+  const { shown, all } = shownOfAll();
+  fill(
+    part('status-place'),
+    h('span', { class: 'pointer' }, pointer ? `${lonLat(pointer)} WGS-84` : null),
+    h('span', {}, `z ${camera ? camera.zoom.toFixed(1) : MISSING}`),
+    h('span', {}, overview.data ? t('status.shown', { shown: count(shown), all: count(all) }) : MISSING),
+  );
+}
+
+export function status(): void {
+  follow(['lang', 'overview', 'lostAt'], drawFacts);
+  follow(['lang', 'pointer', 'camera', 'overview', 'visible', 'levels'], drawPlace);
+}

@@ -1,0 +1,67 @@
+/** The map on the stage: made when there is something to show, then kept in step with the store. */
+
+import { part } from './dom';
+import { createMap } from './map';
+import { choose, drawCircle, placeOf, select, useMap } from './panels/actions';
+import { cardName } from './panels/card';
+import { follow, get, update, visibleLayers, watch } from './state';
+import type { MapView, Overview } from './types';
+
+const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)').matches;
+
+function make(overview: Overview): MapView {
+  const { lang, theme, levels, camera } = get();
+  return createMap(
+    part('map'),
+    overview,
+    { lang, theme, levels, visible: visibleLayers(), camera, reducedMotion },
+    {
+      onPick(found, at) {
+        const [first] = found;
+        if (!first) drawCircle({ at, kind: null, team: null });
+        else if (found.length === 1) select(first, first.at);
+        else choose(found);
+      },
+      onMove: (center, zoom, bounds) => update({ camera: { center, zoom }, bounds }),
+      onPointer: (pointer) => update({ pointer }),
+      onIdle: (idle) => update({ tilesBusy: !idle }),
+      onTrouble: (mapTrouble) => update({ mapTrouble }),
+    },
+  );
+}
+
+/** Ring and name at what is selected. */
+function showSelected(map: MapView): void {
+  const { selected, clicked, card } = get();
+  const { data } = card;
+  const here = selected && data?.item.id === selected.id && data.collection.id === selected.layer;
+  const at = clicked ?? (here ? placeOf(data.item.geometry) : null);
+  map.select(selected && here && at ? { at, label: cardName(data) } : null);
+}
+
+function keepInStep(map: MapView): void {
+  watch(['theme'], () => map.setTheme(get().theme));
+  watch(['lang'], () => map.setLang(get().lang));
+  watch(['visible'], () => map.setVisible(visibleLayers()));
+  watch(['levels'], () => map.setLevels(get().levels));
+  follow(['selected', 'clicked', 'card', 'lang'], () => showSelected(map));
+  follow(['view', 'circle', 'lang'], () => {
+    map.showCircle(get().view === 'circle' ? get().circle.data : null);
+  });
+  follow(['view', 'circle', 'coverage'], () => {
+    const shown = get().view === 'circle' && get().circle.data !== null;
+    map.showUncovered(shown ? (get().coverage.data?.uncovered ?? []) : []);
+  });
+}
+
+/** Make the map as soon as there is a city with something in it. */
+export function stage(): void {
+  let map: MapView | null = null;
+  follow(['overview'], () => {
+    const { data } = get().overview;
+    if (map || !data?.city || data.hint !== null) return;
+    map = make(data);
+    useMap(map);
+    keepInStep(map);
+  });
+}
