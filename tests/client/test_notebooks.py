@@ -36,18 +36,10 @@ print(_json.dumps({
 @pytest.fixture(scope="module")
 def online(cluster: Cluster, migrated: str) -> Iterator[Online]:
     with an_online_city(cluster, migrated) as found:
-        lon, lat = place(5, 2)
-        put(
-            found.served.database,
-            "rescue-teams",
-            {
-                "code": "station",
-                "name": "测试消防站",
-                "kind": "fire_station",
-                "personnel": 900,
-                "geom": f"POINT({lon} {lat})",
-            },
-        )
+        station, shelter = (f"POINT({lon} {lat})" for lon, lat in (place(5, 2), place(8, 2)))
+        team = {"code": "T", "name": "测试消防站", "kind": "fire_station", "personnel": 900}
+        put(found.served.database, "rescue-teams", {**team, "geom": station})
+        put(found.served.database, "shelters", {"code": "S", "name": "测试小学", "geom": shelter})
         yield found
 
 
@@ -93,6 +85,7 @@ def test_its_counts_are_the_service_s(online: Online, executed: Any) -> None:
         for feature in online.items("shelters", open_status="open,standby")["features"]
     ]
     free = [max(0, one["capacity_persons"] - one["current_occupancy"]) for one in usable]
+    assert free
     assert told["free"] == sum(free)
 
 
@@ -107,6 +100,7 @@ def test_its_circle_is_the_service_s(online: Online, executed: Any) -> None:
     counts = [band["layers"]["geohazard-points"]["count"] for band in bands]
     assert told["hazards_inside"] == counts
     assert told["crs"] == "EPSG:4326"
+    assert told["teams"] == ["测试消防站"]
 
 
 def test_it_draws_maps_that_ask_no_other_host(online: Online, executed: Any) -> None:
