@@ -227,6 +227,59 @@ def test_hazards_are_counted_by_level_and_not_assessed_is_no_low(served: Served)
     assert found[15]["layers"]["risk-records"]["count"] == 0
 
 
+def test_people_of_every_minute_and_of_the_bands_agree(served: Served) -> None:
+    """Fractions add up to the same people minute by minute and band by band."""
+    for spent in (0, 60, 120, 200):
+        answer = ask(served, points=[place(3, 2)], minutes=[2, 7, 12.5], call_handling_s=spent)
+        body = answer.json()
+        people = body["people_by_minute"]
+        assert len(people) == 13
+        expected = [
+            sum(
+                1 + c + 100 * r
+                for c in range(COLUMNS)
+                for r in range(ROWS)
+                if (abs(c - 3) + abs(r - 2)) * 60 + spent <= minute * 60
+            )
+            for minute in range(13)
+        ]
+        assert people == expected
+        for feature in body["features"]:
+            band = feature["properties"]
+            if band["minutes"] == int(band["minutes"]):
+                assert people[int(band["minutes"])] == band["people"]
+
+
+def test_fractions_of_people_add_up_alike(writable: Served) -> None:
+    """A tenth is no binary fraction: sums in another order would round another way."""
+    sql(writable, "UPDATE population_cells SET population = population * 0.1 + 0.05")
+    body = ask(writable, minutes=[float(m) for m in range(1, 13)]).json()
+    for feature in body["features"]:
+        band = feature["properties"]
+        assert body["people_by_minute"][int(band["minutes"])] == band["people"]
+
+
+def test_free_places_are_those_of_shelters_that_take_people_in(writable: Served) -> None:
+    sql(writable, "DELETE FROM shelters")
+    rows = [
+        (1, 100, 30, "open"), (2, 50, None, "standby"), (3, 40, 60, "open"), (4, 500, 0, "closed"),
+        (5, None, 0, "open"), (6, 70, 0, None), (7, 80, 0, "full"), (8, 90, 90, "standby"),
+        (9, 10, 1, "open"),
+    ]  # fmt: skip
+    writable.put(
+        "shelters",
+        *(
+            {"code": f"S{c}", "geom": at(place(c)), "capacity_persons": most,
+             "current_occupancy": there, "open_status": state}
+            for c, most, there, state in rows
+        ),
+    )  # fmt: skip
+    found = circle(writable, minutes=[1, 2, 8, 9])
+    free = {m: band["layers"]["shelters"]["free"] for m, band in found.items()}
+    assert free == {1: 70, 2: 120, 8: 120, 9: 129}
+    assert all("free" not in band["layers"]["geohazard-points"] for band in found.values())
+
+
 def test_areas_and_lines_are_reached_where_they_are_touched(served: Served) -> None:
     """The area begins half way between columns 10 and 11 (630 s), the line crosses at 5.5."""
     found = circle(served, minutes=[5.25, 5.75, 10.25, 10.75])

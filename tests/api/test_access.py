@@ -41,6 +41,7 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
         "/analysis/reach?lon=119&lat=36.5",
         (400,) * 5 + (401,) * 3,
     ),
+    ("GET", "/analysis/coverage"): ("/analysis/coverage?limit=x", (400,) * 5 + (401,) * 3),
     ("POST", "/analysis/response-circles"): (
         "/analysis/response-circles",
         (400,) * 5 + (401,) * 3,

@@ -208,7 +208,7 @@ def test_openapi_lists_every_route_once(served: Served) -> None:
         "/", "/livez", "/readyz", "/me", "/audit", "/collections", "/collections/{layer_id}",
         "/collections/{layer_id}/items", "/collections/{layer_id}/items/{feature_id}",
         "/tiles/{layers}/{z}/{x}/{y}.mvt", "/analysis/reach", "/analysis/response-circles",
-        "/overview",
+        "/overview", "/analysis/coverage",
     }  # fmt: skip
     assert set(body["paths"]) == expected
     operations = [one for path in body["paths"].values() for one in path.values()]

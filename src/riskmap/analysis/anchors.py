@@ -60,6 +60,28 @@ class Anchors:
         at = np.where(at == UNREACHED, UNREACHED, at + self.access_ms * walked)
         return np.minimum.reduceat(np.minimum(at, UNREACHED), self.first)
 
+    def first_arrival(
+        self, times: TravelTimes, limit_ms: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return when each feature is reached, and by which start of the search.
+
+        Returns
+        -------
+        ms, source : int64[n]
+            As `arrival_ms`, and the row of the start, of equal times the lowest; `UNREACHED` and
+            -1 past the limit.
+        """
+        if not len(self.rows):
+            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        at, source = (found.astype(np.int64) for found in times.arrivals(self.positions))
+        at = np.where(at == UNREACHED, UNREACHED, np.minimum(at + self.access_ms, UNREACHED))
+        # Time and row in one number, so that the least is the earliest and, of these, the lowest
+        # row: 31 bits each.
+        best = np.minimum.reduceat(at << 31 | np.maximum(source, 0), self.first)
+        ms = best >> 31
+        late = ms > limit_ms
+        return np.where(late, UNREACHED, ms), np.where(late, -1, best & UNREACHED)
+
     @property
     def far(self) -> npt.NDArray[np.bool_]:
         """Whether each feature is farther than `MAX_SNAP_M` from every road, bool[n]."""

@@ -25,7 +25,7 @@ TEAM_FIELDS: Final = (
     "turnout_s",
 )
 # A team in one of these states does not come: it is listed apart, not left out.
-_AWAY: Final = frozenset({"dispatched", "off"})
+AWAY: Final = frozenset({"dispatched", "off"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,5 +96,5 @@ def arrivals(
 def split_by_duty(found: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return (those who come, those who cannot), each by arrival."""
     ordered = sorted(found, key=lambda team: (team["arrival_s"], team["id"]))
-    come = [team for team in ordered if team.get("duty_status") not in _AWAY]
-    return come, [team for team in ordered if team.get("duty_status") in _AWAY]
+    come = [team for team in ordered if team.get("duty_status") not in AWAY]
+    return come, [team for team in ordered if team.get("duty_status") in AWAY]

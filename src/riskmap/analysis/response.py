@@ -6,7 +6,7 @@ into the minutes asked for, inclusive. Travel alone is what the network decides.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +16,7 @@ from shapely import MultiPolygon
 
 from riskmap.analysis.anchors import OFF_ROAD_MPS, Anchors
 from riskmap.analysis.search import TravelTimes
-from riskmap.analysis.store import Phases
+from riskmap.analysis.store import MICRO, LayerRows, Phases
 from riskmap.catalog.spec import Role
 from riskmap.errors import InputError
 from riskmap.roads.graphs import Network
@@ -129,21 +129,41 @@ def count_inside(
 
     A null level is 未评估 and has a count of its own, never that of low.
     """
-    inside = np.flatnonzero(arrival_ms <= limit_ms)
-    layer = anchors.rows.layer
-    found: dict[str, Any] = {"count": len(inside)}
-    if layer.assessed:
-        levels = anchors.rows.fields["risk_level"]
-        by_level: dict[str, int] = {"1": 0, "2": 0, "3": 0, "4": 0, "null": 0}
-        for row in inside:
-            by_level["null" if levels[row] is None else str(levels[row])] += 1
-        found["by_risk_level"] = by_level
-    if layer.people is not None:
-        values = [anchors.rows.fields[layer.people][row] for row in inside]
-        found["people"] = round(sum(value for value in values if value is not None))
+    rows, inside = anchors.rows, arrival_ms <= limit_ms
+    found: dict[str, Any] = {"count": int(inside.sum())}
+    if rows.layer.assessed:
+        found["by_risk_level"] = count_levels(rows.level[inside])
+    if rows.layer.people is not None:
+        found["people"] = people_in(rows, inside)
         # A sum over features of which some say nothing is a least number: say how many.
-        found["people_unknown"] = sum(value is None for value in values)
+        found["people_unknown"] = int((inside & ~rows.people_known).sum())
+    if rows.layer.role is Role.SHELTER:
+        found["free"] = int(rows.free_places[inside].sum())
     return found
+
+
+def count_levels(levels: npt.NDArray[np.int8]) -> dict[str, int]:
+    """Count risk levels by their names, 0 as null."""
+    null, *counts = np.bincount(levels, minlength=5).tolist()
+    return {**{str(level): count for level, count in enumerate(counts, 1)}, "null": null}
+
+
+def people_in(rows: LayerRows, inside: npt.NDArray[np.bool_]) -> int:
+    """Add up the people at some features."""
+    return round(int(rows.micro_people[inside].sum()) / MICRO)
+
+
+def people_by_minute(
+    rows: LayerRows, arrival_ms: npt.NDArray[np.int64], query: ResponseQuery, phases: Phases
+) -> list[int]:
+    """Return how many people are reached by each minute after the alarm, 0 to the widest band."""
+    minutes = tuple(float(minute) for minute in range(int(max(query.minutes)) + 1))
+    limits_ms = np.array(travel_limits_ms(replace(query, minutes=minutes), phases))
+    # The first minute whose limit a place is within: each place is added once.
+    minute = np.searchsorted(limits_ms, arrival_ms)
+    added = np.zeros(len(minutes) + 1, dtype=np.int64)
+    np.add.at(added, minute, rows.micro_people)
+    return [round(total / MICRO) for total in np.cumsum(added[:-1]).tolist()]
 
 
 def polygon_geojson(shape: MultiPolygon, network: Network) -> dict[str, Any]:
@@ -228,6 +248,9 @@ def bands_geojson(
         "features": features[::-1],
         "method": METHOD,
         "profile": phases.profile,
+        "people_by_minute": people_by_minute(
+            anchors[population].rows, arrivals[population], query, phases
+        ),
         "phases": {
             "kind": phases.kind,
             "call_handling_s": phases.call_handling_s,

@@ -88,11 +88,17 @@ class TravelTimes:
 
     def at(self, positions: Positions) -> Ints:
         """Return the time at each position, int32[n] milliseconds, `UNREACHED` past the limit."""
-        return self._arrivals(positions)[0]
+        return self.arrivals(positions)[0]
 
     def source_at(self, positions: Positions) -> Ints:
         """Return the row of the start that gets to each position first, int32[n], -1 for none."""
-        return self._arrivals(positions)[1]
+        return self.arrivals(positions)[1]
+
+    def arrivals(self, positions: Positions) -> tuple[Ints, Ints]:
+        """Return `at` and `source_at` of each position: one pass finds both."""
+        given: Any = (*self._kernel_input, positions.edge, positions.fraction)
+        ms, source = kernels.arrivals(*given)
+        return ms, source
 
     def reached_edges(self) -> ReachedEdges:
         """Return the reached parts of all edges; they feed the drawing."""
@@ -118,11 +124,6 @@ class TravelTimes:
             order.astype(np.int32),
             self.limit_ms,
         )
-
-    def _arrivals(self, positions: Positions) -> tuple[Ints, Ints]:
-        given: Any = (*self._kernel_input, positions.edge, positions.fraction)
-        ms, source = kernels.arrivals(*given)
-        return ms, source
 
 
 def search(

@@ -14,6 +14,15 @@ import numpy as np
 from shapely import MultiPolygon
 
 from riskmap.analysis.anchors import MAX_SNAP_M, OFF_ROAD_MPS, Anchors, anchor
+from riskmap.analysis.coverage import (
+    Arrivals,
+    CoverageQuery,
+    Teams,
+    Way,
+    coverage,
+    first_arrivals,
+    teams_of,
+)
 from riskmap.analysis.polygons import bands
 from riskmap.analysis.reach import TEAM_FIELDS, ReachQuery, arrivals, split_by_duty
 from riskmap.analysis.response import (
@@ -39,6 +48,7 @@ from riskmap.catalog.spec import Layer, Role
 from riskmap.db.city import City, find_city, read_city
 from riskmap.db.sessions import Database, ReadSession
 from riskmap.errors import InputError, UnprocessableError
+from riskmap.features.summary import OCCUPANCY, RISK_ROLES, STATUS, public
 from riskmap.roads.graph import build_graph
 from riskmap.roads.graphs import Graphs, Network
 from riskmap.roads.load import profiles, roads_revision, speed_sources
@@ -79,6 +89,8 @@ class AnalysisService:
         self._database, self._catalog, self._graphs = database, catalog, graphs
         self._lock = threading.Lock()
         self._anchors: dict[tuple[str, str], Anchors] = {}
+        self._covering = threading.Lock()
+        self._covered: tuple[Any, list[Arrivals]] | None = None
 
     def roads_state(self) -> dict[str, Any]:
         """Say which network is stored."""
@@ -114,6 +126,17 @@ class AnalysisService:
         if city is not None:
             for ready in self._graphs.build_all(srid=city.local_srid):
                 log.info("road graph ready: %s, %d junctions", ready.profile, ready.node_count)
+            self._warm_up_anchors()
+
+    def _warm_up_anchors(self) -> None:
+        """Find where the features stand, which takes seconds in a large city."""
+        with self._database.read() as session:
+            city, known = read_city(session), read_phases(session)
+            profile = phases_of(known, None).profile
+            facts = _read_facts(session, profile)
+        network = self._graphs.get(facts.revision, profile=profile, srid=city.local_srid)
+        self._anchored(self._catalog.with_role(Role.POPULATION, *COUNTED_ROLES), network)
+        self.coverage(CoverageQuery())
 
     def circle(self, query: ResponseQuery, watch: Stopwatch | None = None) -> dict[str, Any]:
         """Compute response circles as a GeoJSON FeatureCollection.
@@ -217,6 +240,71 @@ class AnalysisService:
             **_facts(default, sources, city),
         }
 
+    def coverage(self, query: CoverageQuery, watch: Stopwatch | None = None) -> dict[str, Any]:
+        """Say which share of dangers and people the free teams reach in time, and whom they miss.
+
+        The arrivals are kept until a layer, the network or the phases move; other minutes of the
+        same arrivals cost no search.
+
+        Raises
+        ------
+        InputError
+            A parameter cannot be.
+        UnavailableError
+            There is no city or no road network yet.
+        """
+        watch, query = watch or Stopwatch(), query.checked()
+        with watch.stage("sql"), self._database.read() as session:
+            city, known = read_city(session), read_phases(session)
+            profiles_ = sorted({phases.profile for phases in known.values()})
+            facts = {profile: _read_facts(session, profile) for profile in profiles_}
+
+        def network(profile: str) -> Network:
+            revision = facts[profile].revision
+            return self._graphs.get(revision, profile=profile, srid=city.local_srid)
+
+        default = network(phases_of(known, None).profile)
+        layers = self._catalog.with_role(Role.TEAM)
+        with watch.stage("anchors"):
+            teams = teams_of(
+                (found.rows for found in self._anchored(layers, default).values()), known
+            )
+            targets = [self._catalog.population, *self._assessed_risks()]
+            ways = []
+            for profile in sorted({*teams.profile[teams.free], default.graph.profile}):
+                moving = network(profile)
+                found = self._anchored((*layers, *targets), moving)
+                ways.append(
+                    Way(
+                        moving,
+                        [found[layer.id] for layer in layers],
+                        [found[layer.id] for layer in targets],
+                    )
+                )
+        with watch.stage("search"):
+            people, *risks = self._first_arrivals(teams, ways, known)
+        with watch.stage("count"):
+            sources = sorted({s for way in ways for s in facts[way.profile].speed_sources})
+            return {
+                **coverage(query, teams, people, risks),
+                "method": METHOD,
+                **_facts(default, sources, city),
+            }
+
+    def _assessed_risks(self) -> list[Layer]:
+        return [layer for layer in self._catalog.with_role(*RISK_ROLES) if layer.assessed]
+
+    def _first_arrivals(
+        self, teams: Teams, ways: list[Way], known: dict[str, Phases]
+    ) -> list[Arrivals]:
+        """Return the arrivals of the same teams, features, network and phases, kept or new."""
+        # Anchors are compared by identity: they are made anew when their layer or network moves.
+        key = (*(one for way in ways for one in way.anchors), *known.items())
+        with self._covering:
+            if self._covered is None or self._covered[0] != key:
+                self._covered = (key, first_arrivals(teams, ways))
+            return self._covered[1]
+
     def _check_kind(self, known: dict[str, Phases], kind: str | None) -> None:
         """Refuse a kind of team that nobody knows: a typo would get the default phases."""
         kinds = set(known)
@@ -271,12 +359,11 @@ def _public(layer: Layer) -> list[str]:
     names = ["risk_level", layer.people]
     if layer.role is Role.TEAM:
         names += TEAM_FIELDS
-    return [name for name in dict.fromkeys(names) if name and not _restricted(layer, name)]
-
-
-def _restricted(layer: Layer, name: str) -> bool:
-    found = layer.field(name)
-    return found is None or found.restricted
+    elif layer.role is Role.SHELTER:
+        names += (STATUS[layer.role], OCCUPANCY)
+    elif layer.role in RISK_ROLES:
+        names += ("name", "name_en")
+    return [name for name in dict.fromkeys(names) if name and public(layer, name)]
 
 
 def _snap(network: Network, places: tuple[LonLat, ...], parameter: str) -> Positions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,16 @@ import numpy.typing as npt
 import shapely
 from sqlalchemy import Row, select
 
-from riskmap.catalog.spec import Layer
+from riskmap.catalog.spec import Layer, Role
 from riskmap.db.sessions import ReadSession
 from riskmap.db.tables import RESPONSE_PHASES
 from riskmap.errors import InputError
 from riskmap.features import statements
 from riskmap.features.query import FeatureQuery
+from riskmap.features.summary import ADMITTING, OCCUPANCY, STATUS
 
 DEFAULT_KIND = "default"
+MICRO = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,45 @@ class LayerRows:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @cached_property
+    def level(self) -> npt.NDArray[np.int8]:
+        """Risk level of each feature, int8[n], 0 for none: 未评估."""
+        values = self.fields.get("risk_level", [None] * len(self))
+        return np.array([value or 0 for value in values], dtype=np.int8)
+
+    @cached_property
+    def people_known(self) -> npt.NDArray[np.bool_]:
+        """Whether the layer's field of people holds a number, bool[n]."""
+        return np.array([value is not None for value in self.people], dtype=bool)
+
+    @cached_property
+    def micro_people(self) -> npt.NDArray[np.int64]:
+        """Millionths of people at each feature, int64[n], 0 where that is not known.
+
+        Gridded cells hold fractions. Whole numbers add up to the same whatever the order, so
+        that a band and a minute of the same length tell the same people.
+        """
+        values = np.array([value or 0.0 for value in self.people], dtype=np.float64)
+        return np.rint(values * MICRO).astype(np.int64)
+
+    @cached_property
+    def free_places(self) -> npt.NDArray[np.int64]:
+        """Free places of each shelter, int64[n]: 0 where it is shut, full or its size unknown."""
+        status = self.fields.get(STATUS[Role.SHELTER], [None] * len(self))
+        occupied = self.fields.get(OCCUPANCY, [None] * len(self))
+        return np.array(
+            [
+                max(0, capacity - (there or 0)) if capacity and state in ADMITTING else 0
+                for capacity, there, state in zip(self.people, occupied, status, strict=True)
+            ],
+            dtype=np.int64,
+        )
+
+    @property
+    def people(self) -> list[Any]:
+        """The values of the layer's field of people, n of them, None where not known."""
+        return self.fields.get(self.layer.people or "", [None] * len(self))
 
 
 def layer_revisions(session: ReadSession, layers: Iterable[Layer]) -> dict[str, int]:

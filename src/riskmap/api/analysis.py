@@ -11,10 +11,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from riskmap.analysis.coverage import MAX_LISTED, CoverageQuery
 from riskmap.analysis.reach import ReachQuery
 from riskmap.analysis.response import ResponseQuery
 from riskmap.analysis.service import Stopwatch
-from riskmap.api.deps import Ctx, number, parameters
+from riskmap.api.deps import Ctx, integer, number, parameters
 from riskmap.errors import InputError
 from riskmap.units import LonLat
 
@@ -75,3 +76,18 @@ def reach(
     query = ReachQuery(place, number(found.get("minutes", "15"), "minutes"))
     watch = Stopwatch()
     return _answer(ctx.analysis.reach(query, watch), "application/json", watch)
+
+
+@router.get("/coverage", summary="覆盖 Coverage", response_model=None)
+def coverage(
+    request: Request, ctx: Ctx, minutes: str | None = None, limit: str | None = None
+) -> Response:
+    """Say which share of dangers and people the free teams reach in time, and whom they miss."""
+    del minutes, limit  # declared for OpenAPI, read below
+    found = parameters(request, {"minutes", "limit"})
+    query = CoverageQuery(
+        minutes=number(found.get("minutes", "15"), "minutes"),
+        limit=integer(found.get("limit", "200"), "limit", least=0, most=MAX_LISTED),
+    )
+    watch = Stopwatch()
+    return _answer(ctx.analysis.coverage(query, watch), "application/json", watch)

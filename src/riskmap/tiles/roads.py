@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Integer,
     LargeBinary,
@@ -66,7 +67,7 @@ def tile(z: int, x: int, y: int) -> Select[bytes, int, int] | None:
     if z < _SINGLE_ZOOM:
         merged = func.ST_LineMerge(func.ST_Collect(edge.geom_3857))
         rows = (
-            select(null().label("id"), *looks, drawn(merged))
+            select(cast(null(), BigInteger).label("id"), *looks, drawn(merged))
             .where(*near)
             .group_by(*looks)
             .order_by(*order)
