@@ -1,6 +1,8 @@
 #!/bin/sh
 # Install from the distribution what riskmap needs and this machine lacks: PostgreSQL 15 or newer
-# with PostGIS, and Python's venv. Nothing missing: silent and instant. Called by the Makefile.
+# with PostGIS, Python's venv, and for tests and pictures Chromium with Chinese fonts. Nothing
+# missing: silent and instant. Called by the Makefile with those of run, test and pictures that
+# are wanted.
 #
 # Exit 2: something is missing that cannot be installed here; one sentence says what to do.
 set -eu
@@ -48,6 +50,35 @@ offered() {
         while read -r major; do
             [ "$major" -lt "$OLDEST" ] || echo "$major"
         done
+}
+
+# The browser that the tests drive; the service needs none.
+lacks_browser() {
+    case " $* " in *" test "* | *" pictures "*) ;; *) return 1 ;; esac
+    { command -v chromium || command -v chromium-browser; } >/dev/null || return 0
+    [ -z "$(find /usr/share/fonts /usr/local/share/fonts -iname '*cjk*' -print -quit 2>/dev/null)" ]
+}
+
+offers() { [ -n "$(apt-cache search --names-only "^$1\$")" ]; }
+
+# Ubuntu's Chromium is a snap, which no test can drive: there one goes without.
+install_browser() {
+    offers chromium || update || true
+    if offers chromium; then
+        install chromium fonts-noto-cjk
+    else
+        say_no_browser
+    fi
+}
+
+say_no_browser() {
+    say "本机没有 Chromium 或中文字体,且无法在此安装:浏览器测试将跳过。" \
+        "This machine lacks Chromium or Chinese fonts, and they cannot be installed here: the browser tests are skipped."
+}
+
+may_install() {
+    command -v apt-get >/dev/null || return 1
+    [ "$(id -u)" -eq 0 ] || { command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; }
 }
 
 as_root() {
@@ -111,19 +142,20 @@ install_database() {
 missing=''
 if ! has_venv; then missing="python3-venv"; fi
 # A service on another server needs none here.
-if [ "${1:-}" != run ] || [ -z "${RISKMAP_DATABASE_URL:-}" ]; then
+if [ "$*" != run ] || [ -z "${RISKMAP_DATABASE_URL:-}" ]; then
     has_database || missing="$missing postgresql(>=$OLDEST) postgis"
+fi
+if lacks_browser "$@"; then
+    if may_install; then install_browser; else say_no_browser; fi
 fi
 [ -n "$missing" ] || exit 0
 
 command -v apt-get >/dev/null || refuse \
     "本机缺少 ${missing# },且没有 apt-get:请用系统的软件包管理器安装后重试。" \
     "This machine lacks ${missing# } and has no apt-get: install them with the system's package manager and try again."
-if [ "$(id -u)" -ne 0 ]; then
-    { command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; } || refuse \
-        "本机缺少 ${missing# },而当前用户无权安装:请让管理员安装(Debian 12: apt-get install python3-venv postgresql-15-postgis-3;Ubuntu 24.04: postgresql-16-postgis-3)后重试。" \
-        "This machine lacks ${missing# } and this user may not install them: ask an administrator to (Debian 12: apt-get install python3-venv postgresql-15-postgis-3; Ubuntu 24.04: postgresql-16-postgis-3) and try again."
-fi
+may_install || refuse \
+    "本机缺少 ${missing# },而当前用户无权安装:请让管理员安装(Debian 12: apt-get install python3-venv postgresql-15-postgis-3;Ubuntu 24.04: postgresql-16-postgis-3)后重试。" \
+    "This machine lacks ${missing# } and this user may not install them: ask an administrator to (Debian 12: apt-get install python3-venv postgresql-15-postgis-3; Ubuntu 24.04: postgresql-16-postgis-3) and try again."
 
 case $missing in *postgis*) install_database ;; esac
 case $missing in *python3-venv*)

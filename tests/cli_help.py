@@ -70,6 +70,8 @@ class Place:
             "PYTHONPATH": str(SOURCE),
             "COLUMNS": "120",
             "RISKMAP_DATA_DIR": str(self.data),
+            # Whoever tests the demo city asks for it.
+            "RISKMAP_DEMO": "0",
             **self.variables,
         }
 

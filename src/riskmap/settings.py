@@ -30,6 +30,10 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(default=Path(".riskmap"), description="Where data live.")
     pg_bin: Path | None = Field(default=None, description="Folder of initdb and postgres.")
+    demo: bool = Field(
+        default=True,
+        description="Load the demo city when the private cluster's database is empty.",
+    )
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     workers: Annotated[int, Field(ge=1, le=64)] = 1

@@ -59,7 +59,6 @@ def city_init(
                 city,
                 name_en=present.name_en if name_en is None else name_en,
                 time_zone=present.time_zone if timezone is None else timezone,
-                synthetic=present.synthetic,
             )
         write_city(session, city, replace=replace)
     tell("city.done", name=name, srid=city.local_srid, zone=city.time_zone)

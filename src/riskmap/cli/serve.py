@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from riskmap.cli.demo import load_when_empty
 from riskmap.cli.opening import opened, tell
 from riskmap.errors import SetupError
 
@@ -94,6 +95,9 @@ def serve(
             os.environ["RISKMAP_DATABASE_URL"] = str(ready.settings.database_url)
             if ready.settings.api_database_url is not None:
                 os.environ["RISKMAP_API_DATABASE_URL"] = ready.settings.api_database_url
+            # Of an external database, empty or not, its owner decides: riskmap demo load.
+            if settings.demo and settings.database_url is None:
+                load_when_empty(ready)
             _tell_what_is_missing(ready.database)
             config = uvicorn.Config(
                 "riskmap.app:from_environment",

@@ -115,12 +115,15 @@ def write_city(session: WriteSession, city: City, *, replace: bool = False) -> N
     Raises
     ------
     ConflictError
-        There is a city already and `replace` was not asked for.
+        There is a city already and `replace` was not asked for, or it is the demo city, which
+        only goes with all that belongs to it.
     """
     check_city(city)
     # Two at once: the second waits here and then finds the first one's city.
     session.execute(text("LOCK TABLE city IN SHARE ROW EXCLUSIVE MODE"))
     present = find_city(session)
+    if present is not None and present.synthetic:
+        raise ConflictError("demo.city_init", parameter="name", name=present.name)
     values = {
         "name": city.name,
         "name_en": city.name_en,

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from riskmap.catalog.spec import Layer
 from riskmap.crs.epsg import read_crs
-from riskmap.db.sessions import Actor, Database
+from riskmap.db.sessions import Actor, Database, WriteSession
 from riskmap.errors import InputError
 from riskmap.ingest.batches import Source
 from riskmap.ingest.checks import Checker, Ready
@@ -92,15 +92,25 @@ def import_file(
     """
     run = _Run(city, layer, path, options, progress)
     with database.write(actor, timeout_s=0) as session:
-        counts = load(
-            session,
-            layer,
-            run.ready(),
-            source_system=run.source_system,
-            source_crs=run.crs.name,
-            dry_run=options.dry_run,
-        )
+        counts = run.load(session)
     return run.report(counts)
+
+
+def import_within(
+    session: WriteSession,
+    city: City,
+    layer: Layer,
+    path: Path,
+    options: ImportOptions,
+    *,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Import a file as `import_file` does, within a transaction that the caller ends.
+
+    Several files can go in as one: all of them, or none.
+    """
+    run = _Run(city, layer, path, options, progress)
+    return run.report(run.load(session))
 
 
 class _Run:
@@ -130,6 +140,17 @@ class _Run:
         self._log = ProblemLog()
         self._checker = Checker(
             layer, self._plan, self.crs, city.bbox, self._log, repair=options.repair
+        )
+
+    def load(self, session: WriteSession) -> Counts:
+        """Read, check and write the file in the session's transaction."""
+        return load(
+            session,
+            self._layer,
+            self.ready(),
+            source_system=self.source_system,
+            source_crs=self.crs.name,
+            dry_run=self._options.dry_run,
         )
 
     def ready(self) -> Iterator[Ready]:
