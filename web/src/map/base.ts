@@ -6,7 +6,8 @@ import { tokens, type Token } from '../tokens';
 import type { LayerInfo, Overview } from '../types';
 import { all, byZoom, geometryIs, nameIn, type Expression } from './expressions';
 import { FONTS } from './fonts';
-import { CITY, sourceOf, type State } from './state';
+import { NAME_ZOOMS } from './names';
+import { CITY, NAMES, sourceOf, type State } from './state';
 
 const COVER: Record<string, Token> = {
   sea: 'water',
@@ -57,6 +58,9 @@ export function coverLayers(overview: Overview, layer: LayerInfo, state: State):
   ];
 }
 
+/** Neighbours both draw their common line, out of step: wide gaps leave it dashed all the same. */
+const DASH_DOT = [5, 4, 1, 4];
+
 /** Boundaries by the level of the division: from which zoom, how wide. */
 const BOUNDARIES = [
   { levels: ['community', 'grid'], from: 14, width: 0.8, opacity: 0.6 },
@@ -79,44 +83,43 @@ export function boundaryLayers(overview: Overview, layer: LayerInfo, state: Stat
       'line-color': t.boundary,
       'line-width': width,
       'line-opacity': opacity,
-      'line-dasharray': [6, 2.5, 1, 2.5],
+      'line-dasharray': DASH_DOT,
     },
   }));
 }
 
-/** Names of divisions: from which zoom to which, in what size. */
-const NAMES = [
-  { level: 'community', from: 14.5, to: 24, size: 13 },
-  { level: 'street', from: 11.5, to: 24, size: 15 },
-  { level: 'district', from: 0, to: 12.5, size: 17 },
-] as const;
+/** Size of a division's name by its level. */
+const NAME_SIZES: Record<string, number> = { community: 13, street: 15, district: 17 };
 
-export function divisionNames(overview: Overview, layer: LayerInfo, state: State): LayerSpecification[] {
+export function divisionNames(overview: Overview, state: State): LayerSpecification[] {
   const t = tokens[state.theme];
   const english = overview.divisions.flatMap(({ name, name_en }) => (name_en ? [name, name_en] : []));
   // Tiles carry Chinese names; the English ones of districts are in the overview.
-  const other: Expression = english.length
+  const other = english.length
     ? (['match', ['get', 'name'], ...unique(english), ''] as unknown as Expression)
-    : ['literal', ''] as unknown as Expression;
-  const second: Expression = ['coalesce', ['get', 'name_en'], other];
+    : '';
+  const second = ['coalesce', ['get', 'name_en'], other] as Expression;
   const first: Expression = ['coalesce', ['get', 'name'], ''];
-  return NAMES.map(({ level, from, to, size }) => ({
-    id: `${layer.id}/name-${level}`,
+  return NAME_ZOOMS.map(({ level, from, to }) => ({
+    id: `names/${level}`,
     type: 'symbol',
-    source: sourceOf(overview, layer),
-    'source-layer': layer.id,
+    source: NAMES,
     minzoom: from,
     maxzoom: to,
-    filter: all(['==', ['get', 'level'], level], geometryIs('Polygon', 'Point')),
+    filter: all(['==', ['get', 'level'], level]),
     layout: {
-      ...visibility(state.visible.has(layer.id)),
       'text-field': bothNames(state, first, second),
       'text-font': FONTS,
-      'text-size': ['interpolate', ['linear'], ['zoom'], from, size, from + 3, size + 2],
+      'text-size': byZoom(1, from, NAME_SIZES[level] as number, from + 3, (NAME_SIZES[level] as number) + 2),
       'text-letter-spacing': 0.08,
       'text-line-height': 1.15,
       'text-max-width': 12,
-      'text-padding': 12,
+      'text-padding': 3,
+      // Names step aside for symbols; where there is no room at all they are left out.
+      'text-variable-anchor': ['center', 'top', 'bottom', 'left', 'right'],
+      'text-radial-offset': 1.4,
+      'text-justify': 'auto',
+      'symbol-sort-key': ['-', 0, ['get', 'size']],
     },
     paint: { 'text-color': t['map-label'], 'text-halo-color': t.land, 'text-halo-width': 1.6 },
   }));

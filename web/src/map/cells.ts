@@ -3,6 +3,7 @@
 import type { Feature, Point } from 'geojson';
 
 import { LEVELS, type LevelKey, type LonLat } from '../types';
+import { donutRadius } from './donut';
 
 /** One cell of one layer as its tile tells it. */
 export interface Cell {
@@ -35,7 +36,34 @@ export const COUNT_NAMES = ['n1', 'n2', 'n3', 'n4', 'n0'] as const;
 /** The zoom whose grid a cell belongs to: its column is x * 2^z * 8, x its place in the world. */
 export function zoomOfCell(cell: string, lon: number): number {
   const column = Number(cell.split(':')[0]) + 0.5;
-  return Math.round(Math.log2(column / ACROSS / ((lon + 180) / 360)));
+  return Math.round(Math.log2(column / ACROSS / worldX(lon)));
+}
+
+/** Pixels of a cell's side at the zoom of its tile; closer up it is larger. */
+const CELL_PX = 64;
+
+/** A place in a cell of 0..1 by 0..1, moved so far inwards that a mark of this radius fits. */
+function inwards(part: number, radiusPx: number): number {
+  const margin = Math.min(0.5, radiusPx / CELL_PX);
+  return Math.min(1 - margin, Math.max(margin, part));
+}
+
+function worldX(lon: number): number {
+  return (lon + 180) / 360;
+}
+
+function worldY(lat: number): number {
+  const sine = Math.sin((lat * Math.PI) / 180);
+  return 0.5 - Math.log((1 + sine) / (1 - sine)) / (4 * Math.PI);
+}
+
+/** The place of a mark within its cell, so that no donut covers a neighbour's number. */
+export function placeInCell(cell: string, [lon, lat]: LonLat, radiusPx: number): LonLat {
+  const [column = 0, row = 0] = cell.split(':').map(Number);
+  const across = ACROSS * 2 ** zoomOfCell(cell, lon);
+  const x = (column + inwards(worldX(lon) * across - column, radiusPx)) / across;
+  const y = (row + inwards(worldY(lat) * across - row, radiusPx)) / across;
+  return [x * 360 - 180, (Math.atan(Math.sinh(Math.PI * (1 - 2 * y))) * 180) / Math.PI];
 }
 
 function add(to: number[], counts: readonly number[]): void {
@@ -61,7 +89,7 @@ interface Mark {
 /**
  * One feature for each cell, over all layers, of the levels chosen.
  *
- * Counts are exact. A mark stands at the mean of its cells, weighted by what is counted there. Of
+ * Counts are exact. A cluster stands near the mean of what it counts, whole in its cell. Of
  * a cell with more points than are chosen, nobody knows where the chosen ones are: even one alone
  * is then a cluster of one, at the cell's mean.
  */
@@ -82,12 +110,13 @@ export function merge(
     mark.cells.push(cell);
     marks.set(cell.cell, mark);
   }
-  return [...marks.values()].map(({ counts, lon, lat, weight, cells: from }) => {
+  return [...marks].map(([cell, { counts, lon, lat, weight, cells: from }]) => {
     const only = weight === 1 && from[0]?.id != null ? from[0] : null;
+    const mean: LonLat = [lon / weight, lat / weight];
     const level = LEVELS[counts.findIndex((n) => n > 0)] as LevelKey;
     return {
       type: 'Feature',
-      geometry: { type: 'Point', coordinates: [lon / weight, lat / weight] },
+      geometry: { type: 'Point', coordinates: only ? mean : placeInCell(cell, mean, donutRadius(weight) + 2) },
       properties: {
         ...only?.properties,
         image: only ? `hazard/${only.symbol}/${level}/16` : `donut/${counts.join(',')}`,

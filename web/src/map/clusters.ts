@@ -2,18 +2,20 @@
 
 import type { GeoJSONSource, Map as LibreMap } from 'maplibre-gl';
 
-import { type LayerInfo, type Overview } from '../types';
+import type { LayerInfo, Overview } from '../types';
 import { COUNT_NAMES, merge, zoomOfCell, type Cell } from './cells';
 import type { Images } from './images';
 import { CELLS_TO_ZOOM, CLUSTERS, POINTS_FROM_ZOOM, cityName, groups, sourceOf, type State } from './state';
 
-/** Tiles come in bursts: one merge for those of this long. */
-const EVERY_MS = 120;
 /** Donuts kept as images; each is at most 72 px square, 21 KB, or 83 KB at twice the resolution. */
 const MOST_DONUTS = 600;
 
+/** Zoom of the tiles that hold the cells of a camera's zoom. */
+function tileZoom(zoom: number): number {
+  return Math.min(CELLS_TO_ZOOM, Math.floor(zoom));
+}
+
 export class Clusters {
-  private timer: number | undefined;
   private shownZoom: number | null = null;
   private readonly layers: LayerInfo[];
   private readonly sources: string[];
@@ -22,36 +24,23 @@ export class Clusters {
     private readonly map: LibreMap,
     private readonly overview: Overview,
     private readonly images: Images,
-    private state: State,
   ) {
     this.layers = overview.layers.filter(({ cluster }) => cluster);
     this.sources = groups(overview).map((_, at) => cityName(at));
-    map.on('sourcedata', ({ sourceId, tile }) => {
-      if (tile && this.sources.includes(sourceId)) this.schedule();
-    });
-    map.on('moveend', () => this.schedule());
-    map.on('idle', () => this.schedule());
   }
 
-  setState(state: State): void {
-    this.state = state;
-    this.update();
-  }
-
-  private schedule(): void {
-    this.timer ??= window.setTimeout(() => {
-      this.timer = undefined;
-      this.update();
-    }, EVERY_MS);
+  /** Whether the marks on the map are still those of another zoom. */
+  isBehind(): boolean {
+    const zoom = this.map.getZoom();
+    return zoom < POINTS_FROM_ZOOM && this.shownZoom !== tileZoom(zoom);
   }
 
   /** Cells of one zoom in all tiles at hand. Tiles of other zooms stand in while these load. */
-  private cells(zoom: number): Cell[] {
+  private cells(zoom: number, state: State): Cell[] {
     const found: Cell[] = [];
-    for (const { id: layer, symbol } of this.layers.filter(({ id }) => this.state.visible.has(id))) {
-      const info = this.layers.find(({ id }) => id === layer) as LayerInfo;
+    for (const info of this.layers.filter(({ id }) => state.visible.has(id))) {
       const features = this.map.querySourceFeatures(sourceOf(this.overview, info), {
-        sourceLayer: layer,
+        sourceLayer: info.id,
         filter: ['has', 'cell'],
       });
       for (const { geometry, properties, id } of features) {
@@ -62,8 +51,8 @@ export class Clusters {
         const counts = COUNT_NAMES.map((name) => Number(properties[name] ?? 0));
         const single = counts.reduce((sum, n) => sum + n, 0) === 1;
         found.push({
-          layer,
-          symbol,
+          layer: info.id,
+          symbol: info.symbol,
           cell,
           at,
           counts,
@@ -75,15 +64,15 @@ export class Clusters {
     return found;
   }
 
-  private update(): void {
+  update(state: State): void {
     const source = this.map.getSource<GeoJSONSource>(CLUSTERS);
     if (!source || this.map.getZoom() >= POINTS_FROM_ZOOM) return;
-    const zoom = Math.min(CELLS_TO_ZOOM, Math.floor(this.map.getZoom()));
+    const zoom = tileZoom(this.map.getZoom());
     // Between two zooms the marks of the old one stay until all tiles of the new one are here:
     // half of each would count some places twice and others not at all.
     const complete = this.sources.every((name) => this.map.isSourceLoaded(name));
     if (this.shownZoom !== null && zoom !== this.shownZoom && !complete) return;
-    const features = merge(this.cells(zoom), this.state.levels);
+    const features = merge(this.cells(zoom, state), state.levels);
     if (complete) this.shownZoom = zoom;
     source.setData({ type: 'FeatureCollection', features });
     const donuts = features.map(({ properties }) => properties.image);

@@ -231,7 +231,6 @@ export function hazardLayers(
         ...shown(layer, state),
         'icon-image': hazardImage(layer.symbol),
         'icon-allow-overlap': true,
-        'icon-ignore-placement': true,
         'symbol-sort-key': DANGER_ORDER,
         ...nameLayout(nameIn(state.lang), 1.5),
       },
@@ -267,7 +266,6 @@ export function clusterLayers(): LayerSpecification[] {
       layout: {
         'icon-image': ['get', 'image'],
         'icon-allow-overlap': true,
-        'icon-ignore-placement': true,
         'symbol-sort-key': ['get', 'order'],
       },
     },

@@ -6,6 +6,7 @@ import type { Box, Circle, LonLat, MapEvents, MapOptions, MapView, Overview } fr
 import { Clusters, SPLIT_ZOOM } from './clusters';
 import { Images } from './images';
 import { circleData, labelData, uncoveredData, type Collection } from './overlays';
+import { DivisionNames } from './names';
 import { Picker, preview } from './pick';
 import { PEOPLE, cityName, groups, type Overlay, type State } from './state';
 import { layersOf, restyle, styleOf } from './style';
@@ -15,6 +16,7 @@ const FIT = { padding: 24, maxZoom: 15 } as const;
 const FLY_MS = 700;
 const MAX_ZOOM = 18;
 const FOCUS_ZOOM = 14.5;
+const READ_EVERY_MS = 120;
 
 /** A view that does nothing: the browser cannot draw the map, and the panels work without it. */
 function noMap(): MapView {
@@ -79,8 +81,11 @@ class LibreView implements MapView {
   private layers: LayerSpecification[];
   private readonly images: Images;
   private readonly clusters: Clusters;
+  private readonly names: DivisionNames;
   private readonly picker: Picker;
   private idle: boolean | null = null;
+  private readonly sources: string[];
+  private timer: number | undefined;
   private hovered = '';
   private styled = false;
   /** What came before the style was ready. */
@@ -96,13 +101,14 @@ class LibreView implements MapView {
   ) {
     this.layers = layersOf(overview, state);
     this.images = new Images(map, state.theme);
-    this.clusters = new Clusters(map, overview, this.images, state);
+    this.clusters = new Clusters(map, overview, this.images);
+    this.names = new DivisionNames(map, overview);
     this.picker = new Picker(map, overview);
     map.addControl(new ScaleControl({ maxWidth: 120, unit: 'metric' }), 'bottom-right');
     map.keyboard.disableRotation();
     map.touchZoomRotate.disableRotation();
-    const sources = [...groups(overview).map((_, at) => cityName(at)), PEOPLE];
-    watchTiles(map, sources, (trouble) => events.onTrouble(trouble));
+    this.sources = groups(overview).map((_, at) => cityName(at));
+    watchTiles(map, [...this.sources, PEOPLE], (trouble) => events.onTrouble(trouble));
     map.once('style.load', () => {
       this.styled = true;
       this.restyle();
@@ -125,10 +131,18 @@ class LibreView implements MapView {
       ]);
     };
     map.on('moveend', moved);
+    map.on('moveend', () => this.scheduleRead());
+    map.on('sourcedata', ({ sourceId, tile }) => {
+      if (tile && this.sources.includes(sourceId)) this.scheduleRead();
+    });
     map.once('load', moved);
     map.on('dataloading', () => this.setIdle(false));
     map.on('movestart', () => this.setIdle(false));
-    map.on('idle', () => this.setIdle(true));
+    map.on('idle', () => {
+      // A tile that failed brings no event of its own.
+      if (this.clusters.isBehind()) this.scheduleRead();
+      else this.setIdle(true);
+    });
 
     // One look under the pointer for each frame at most: queries cost more than moves.
     let waiting = false;
@@ -151,6 +165,19 @@ class LibreView implements MapView {
       if (cluster) this.move(cluster.at, SPLIT_ZOOM);
       else events.onPick(picked, at);
     });
+  }
+
+  /** Clusters and names are made of what the tiles hold. Tiles come in bursts: one look for each. */
+  private scheduleRead(): void {
+    this.timer ??= window.setTimeout(() => {
+      this.timer = undefined;
+      if (this.styled) this.readTiles();
+    }, READ_EVERY_MS);
+  }
+
+  private readTiles(): void {
+    this.clusters.update(this.state);
+    this.names.update(this.state);
   }
 
   private hover(point: { x: number; y: number }, at: LonLat): void {
@@ -190,7 +217,7 @@ class LibreView implements MapView {
     this.state = { ...this.state, ...change };
     if (!this.styled) return;
     this.restyle();
-    this.clusters.setState(this.state);
+    this.readTiles();
   }
 
   private restyle(): void {

@@ -58,7 +58,6 @@ export function resourceLayers(overview: Overview, layer: LayerInfo, state: Stat
         visibility: state.visible.has(layer.id) ? 'visible' : 'none',
         'icon-image': image(layer),
         'icon-allow-overlap': true,
-        'icon-ignore-placement': true,
         ...nameLayout(['literal', ''] as unknown as Expression, 1.2),
         'text-field': labelOf(layer, state),
       },

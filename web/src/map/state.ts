@@ -14,6 +14,7 @@ export interface State {
 export const CITY = 'city';
 export const PEOPLE = 'people';
 export const CLUSTERS = 'clusters';
+export const NAMES = 'names';
 export const OVERLAYS = ['bands', 'edges', 'starts', 'uncovered', 'selected', 'hovered'] as const;
 export type Overlay = (typeof OVERLAYS)[number];
 

@@ -8,7 +8,7 @@ import { boundaryLayers, coverLayers, divisionNames, populationLayers, roadLayer
 import { clusterLayers, faultLayers, hazardLayers, outlineLayers, zoneLayers } from './hazards';
 import { bandLayers, edgeLabels, edgeLayers, EMPTY, selectionLayers, startLayers, uncoveredLayers } from './overlays';
 import { resourceLayers } from './resources';
-import { CLUSTERS, OVERLAYS, PEOPLE, cityName, groups, kindOf, type Kind, type State } from './state';
+import { CLUSTERS, NAMES, OVERLAYS, PEOPLE, cityName, groups, kindOf, type Kind, type State } from './state';
 
 /** Tiles beyond this zoom show nothing new: the one before is drawn larger. */
 const TILES_TO_ZOOM = 16;
@@ -41,7 +41,7 @@ function sources(overview: Overview): Record<string, SourceSpecification> {
   const people = overview.layers.filter(({ role }) => role === 'population').map(({ id }) => id);
   if (people.length) found[PEOPLE] = tiles(people, overview);
   const own: GeoJSONSourceSpecification = { type: 'geojson', data: EMPTY };
-  for (const name of [CLUSTERS, ...OVERLAYS]) found[name] = own;
+  for (const name of [CLUSTERS, NAMES, ...OVERLAYS]) found[name] = own;
   return found;
 }
 
@@ -63,7 +63,7 @@ export function layersOf(overview: Overview, state: State): LayerSpecification[]
     ...each('fault', (layer) => faultLayers(overview, layer, state)),
     ...edgeLayers(state),
     ...roadNames(state),
-    ...each('division', (layer) => divisionNames(overview, layer, state)),
+    ...divisionNames(overview, state),
     ...start.under,
     ...uncoveredLayers(),
     ...each('resource', (layer) => resourceLayers(overview, layer, state)),
