@@ -134,3 +134,20 @@ def colours(browser: Any, png: bytes) -> dict[str, int]:
     finally:
         page.close()
     return {f"#{colour}": pixels for colour, pixels in found.items()}
+
+
+# The map has rested for some frames, and nothing is being asked.
+_READY = """
+() => {
+  const place = document.getElementById('status-place')?.textContent ?? '';
+  const still = /z \\d/.test(place) && document.getElementById('map-busy')?.hidden;
+  window.__still = still ? (window.__still ?? 0) + 1 : 0;
+  return window.__still > 20;
+}
+"""
+
+
+def ready(page: Any) -> None:
+    """Wait until the map has drawn what it was asked for, tiles and answers included."""
+    page.evaluate("window.__still = 0")
+    page.wait_for_function(_READY)
