@@ -53,13 +53,20 @@ export function part(id: string): HTMLElement {
   return found;
 }
 
-/** Draw a part anew; focus (by `data-focus`) and scroll stay where they were. */
+/** Draw a part anew; focus and what was unfolded (by `data-focus`), and scroll, stay. */
 export function fill(root: HTMLElement, ...children: Child[]): void {
   const active = document.activeElement;
   const focused = active && root.contains(active) ? active.getAttribute('data-focus') : null;
+  const unfolded = [...root.querySelectorAll('details[open] > summary')].map((summary) =>
+    summary.getAttribute('data-focus'),
+  );
   const top = root.scrollTop;
   root.replaceChildren();
   add(root, children);
+  for (const name of unfolded) {
+    const summary = name && root.querySelector(`summary[data-focus="${CSS.escape(name)}"]`);
+    if (summary) summary.parentElement?.setAttribute('open', '');
+  }
   root.scrollTop = top;
   if (focused) root.querySelector<HTMLElement>(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
 }

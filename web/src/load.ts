@@ -23,7 +23,11 @@ async function load<K extends LoadedKey>(
   ask: () => Promise<NonNullable<State[K]['data']>>,
   again = false,
 ): Promise<boolean> {
-  const put = (loaded: Loaded<unknown>) => update({ [key]: loaded } as unknown as Partial<State>);
+  const put = (loaded: Loaded<unknown>) => {
+    const { data, problem, busy } = get()[key];
+    if (loaded.data === data && loaded.problem === problem && loaded.busy === busy) return;
+    update({ [key]: loaded } as unknown as Partial<State>);
+  };
   const old = get()[key];
   // What is asked again and again shows no bar each time, and keeps its trouble until it is over.
   if (!again || old.data === null) put({ ...old, problem: again ? old.problem : null, busy: true });
@@ -54,6 +58,10 @@ function stamp(overview: Overview): string {
   return JSON.stringify([overview.roads, overview.layers.map(({ revision }) => revision)]);
 }
 
+function same(one: Overview, other: Overview): boolean {
+  return JSON.stringify({ ...one, as_of: '' }) === JSON.stringify({ ...other, as_of: '' });
+}
+
 let coverageOf: string | null = null;
 
 /** Ask who is covered, unless the answer at hand is still of the same data. */
@@ -71,7 +79,14 @@ async function loadCoverage(overview: Overview): Promise<void> {
 
 async function refresh(): Promise<void> {
   const signal = newest.overview.next();
-  await load('overview', signal, () => api.overview(signal), true);
+  const ask = async (): Promise<Overview> => {
+    const told = await api.overview(signal);
+    update({ asOf: told.as_of });
+    const old = get().overview.data;
+    // Nothing is drawn anew when nothing is new.
+    return old && same(old, told) ? old : told;
+  };
+  await load('overview', signal, ask, true);
   const known = get().overview;
   if (known.data && known.problem === null) void loadCoverage(known.data);
 }

@@ -29,6 +29,9 @@ function keys(event: KeyboardEvent): void {
   if (event.key === 'Escape') {
     if (typing) (event.target as HTMLInputElement).blur();
     else back();
+  } else if (event.key === 'F6') {
+    event.preventDefault();
+    nextRegion();
   } else if (typing) {
     return;
   } else if (event.key === '/') {
@@ -38,6 +41,25 @@ function keys(event: KeyboardEvent): void {
     show('overview');
   } else if (event.key === '2') {
     show('circle');
+  }
+}
+
+/** What F6 goes through. */
+const REGIONS = ['#views button', '#left button, #left input', '#map canvas', '#right button'];
+
+/** Focus the next region that has something to focus. */
+function nextRegion(): void {
+  const firsts = REGIONS.map((selector) =>
+    [...document.querySelectorAll<HTMLElement>(selector)].find((one) => one.offsetParent !== null),
+  );
+  const boxes = ['#top', '#left', '#map-area', '#right'];
+  const here = boxes.findIndex((box) => document.activeElement?.closest(box));
+  for (let step = 1; step <= firsts.length; step += 1) {
+    const next = firsts[(here + step + firsts.length) % firsts.length];
+    if (next) {
+      next.focus();
+      return;
+    }
   }
 }
 
@@ -68,5 +90,6 @@ status();
 stage();
 keepUrl();
 addEventListener('keydown', keys);
+setInterval(() => update({ minute: get().minute + 1 }), 60_000);
 void keepFresh();
 

@@ -2,6 +2,7 @@
 
 import { part } from './dom';
 import { createMap } from './map';
+import { t } from './i18n';
 import { choose, drawCircle, placeOf, select, useMap } from './panels/actions';
 import { cardName } from './panels/card';
 import { follow, get, update, visibleLayers, watch } from './state';
@@ -40,6 +41,10 @@ function showSelected(map: MapView): void {
 }
 
 function keepInStep(map: MapView): void {
+  follow(['lang'], () => {
+    // MapLibre calls its canvas a region and labels it in English.
+    part('map').querySelector('canvas')?.setAttribute('aria-label', t('map.label'));
+  });
   watch(['theme'], () => map.setTheme(get().theme));
   watch(['lang'], () => map.setLang(get().lang));
   watch(['visible'], () => map.setVisible(visibleLayers()));

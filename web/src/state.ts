@@ -66,8 +66,12 @@ export interface State {
   bounds: Box | null;
   pointer: LonLat | null;
   railOpen: boolean;
+  /** Counts minutes: ages grow while nothing else changes. */
+  minute: number;
   // Told by the service.
   overview: Loaded<Overview>;
+  /** Of the overview: it passes while nothing else changes. */
+  asOf: string | null;
   coverage: Loaded<Coverage>;
   card: Loaded<Card>;
   circle: Loaded<Circle>;
@@ -95,7 +99,9 @@ const state: State = {
   bounds: null,
   pointer: null,
   railOpen: false,
+  minute: 0,
   overview: nothing,
+  asOf: null,
   coverage: nothing,
   card: nothing,
   circle: nothing,

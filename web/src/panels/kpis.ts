@@ -94,7 +94,7 @@ function freshness(): HTMLElement {
 }
 
 export function kpis(): void {
-  follow(['lang', 'overview', 'coverage'], () => {
+  follow(['lang', 'overview', 'coverage', 'minute'], () => {
     part('kpis').setAttribute('aria-label', t('kpis'));
     fill(part('kpis'), majorRisks(), covered(), shelters(), freshness());
   });

@@ -21,6 +21,7 @@ function button(sign: string, word: string, act: () => void, focus: string): HTM
 }
 
 function drawButtons(): void {
+  part('map-buttons').hidden = get().mapTrouble === 'webgl';
   part('map-buttons').setAttribute('aria-label', t('map.buttons'));
   fill(
     part('map-buttons'),
@@ -91,9 +92,8 @@ function drawBusy(): void {
 }
 
 export function mapArea(): void {
-  follow(['lang'], drawButtons);
+  follow(['lang', 'mapTrouble'], drawButtons);
   follow(['lang', 'theme', 'overview', 'visible', 'levels', 'view', 'start', 'camera', 'coverage'], drawLegend);
   follow(['lang', 'overview', 'lostAt', 'mapTrouble'], drawNotice);
   follow(['overview', 'tilesBusy', 'circle'], drawBusy);
-  follow(['lang'], () => part('map').setAttribute('aria-label', t('map.label')));
 }

@@ -105,11 +105,11 @@ function draw(): void {
 
 /** All that any of the panels shows. */
 const SHOWN: readonly (keyof State)[] = [
-  ...(['lang', 'theme', 'view', 'tab', 'visible', 'levels', 'selected', 'chooser', 'start'] as const),
+  ...(['lang', 'theme', 'view', 'tab', 'visible', 'levels', 'selected', 'chooser', 'start', 'minute'] as const),
   ...(['overview', 'coverage', 'card', 'circle', 'reach', 'startCard'] as const),
 ];
 
 export function right(): void {
   follow(SHOWN, draw);
-  watch(['tab', 'bounds', 'visible', 'levels', 'overview'], () => refreshList(draw));
+  watch(['tab', 'bounds', 'visible', 'levels', 'overview', 'mapTrouble'], () => refreshList(draw));
 }

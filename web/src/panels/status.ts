@@ -1,7 +1,7 @@
 /** The last line: connection, date of the data, roads, pointer, zoom, how many of how many. */
 
 import { fill, h, part } from '../dom';
-import { MISSING, count, hour, lonLat, moment } from '../format';
+import { MISSING, count, hour, lonLat, moment, revision } from '../format';
 import { t } from '../i18n';
 import { follow, get, zone } from '../state';
 import { shownOfAll } from './right';
@@ -15,16 +15,17 @@ function connection(): HTMLElement {
 }
 
 function drawFacts(): void {
+  const { asOf } = get();
   const known = get().overview.data;
   fill(
     part('status-facts'),
     connection(),
-    known && h('span', {}, t('status.as_of', { at: moment(known.as_of, zone()) })),
+    asOf && h('span', {}, t('status.as_of', { at: moment(asOf, zone()) })),
     known &&
       h(
         'span',
-        {},
-        known.roads ? t('status.roads', { revision: known.roads.revision.slice(0, 12) }) : t('status.no_roads'),
+        { title: known.roads?.revision },
+        known.roads ? t('status.roads', { revision: revision(known.roads.revision) }) : t('status.no_roads'),
       ),
   );
 }
@@ -41,6 +42,6 @@ function drawPlace(): void {
 }
 
 export function status(): void {
-  follow(['lang', 'overview', 'lostAt'], drawFacts);
+  follow(['lang', 'overview', 'asOf', 'lostAt'], drawFacts);
   follow(['lang', 'pointer', 'camera', 'overview', 'visible', 'levels'], drawPlace);
 }

@@ -92,19 +92,20 @@ function drawTools(): void {
       {
         type: 'button',
         'data-focus': 'lang',
-        'aria-label': t('lang.switch'),
+        title: t('lang.switch'),
         onclick: () => update({ lang: lang === 'zh' ? 'en' : 'zh' }),
       },
       h('span', { class: lang === 'zh' ? 'on' : null }, '中'),
       ' / ',
       h('span', { class: lang === 'en' ? 'on' : null }, 'EN'),
+      h('span', { class: 'unseen' }, ` ${t('lang.switch')}`),
     ),
     h(
       'button',
       {
         type: 'button',
         'data-focus': 'theme',
-        'aria-label': theme === 'light' ? t('theme.dark') : t('theme.light'),
+        title: theme === 'light' ? t('theme.dark') : t('theme.light'),
         onclick: () => update({ theme: theme === 'light' ? 'dark' : 'light' }),
       },
       h('span', { 'aria-hidden': 'true' }, '◐'),
@@ -117,7 +118,7 @@ function drawBanner(): void {
   const banner = part('banner');
   const synthetic = get().overview.data?.city?.synthetic ?? false;
   banner.hidden = !synthetic;
-  document.documentElement.toggleAttribute('data-synthetic', synthetic);
+  banner.setAttribute('aria-label', t('synthetic'));
   fill(
     banner,
     synthetic && h('p', {}, h('span', { 'aria-hidden': 'true' }, '▲ '), twin(t('banner'), other('banner'))),
