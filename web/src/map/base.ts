@@ -115,11 +115,11 @@ export function divisionNames(overview: Overview, state: State): LayerSpecificat
       'text-line-height': 1.15,
       'text-max-width': 12,
       'text-padding': 3,
-      // Names step aside for symbols; where there is no room at all they are left out.
+      // Names step aside for symbols; where there is no room at all they lie below them.
       'text-variable-anchor': ['center', 'top', 'bottom', 'left', 'right'],
-      'text-radial-offset': 1.4,
+      'text-radial-offset': 1.2,
       'text-justify': 'auto',
-      'symbol-sort-key': ['-', 0, ['get', 'size']],
+      'text-allow-overlap': true,
     },
     paint: { 'text-color': t['map-label'], 'text-halo-color': t.land, 'text-halo-width': 1.6 },
   }));

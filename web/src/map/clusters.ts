@@ -7,8 +7,8 @@ import { COUNT_NAMES, merge, zoomOfCell, type Cell } from './cells';
 import type { Images } from './images';
 import { CELLS_TO_ZOOM, CLUSTERS, POINTS_FROM_ZOOM, cityName, groups, sourceOf, type State } from './state';
 
-/** Donuts kept as images; each is at most 72 px square, 21 KB, or 83 KB at twice the resolution. */
-const MOST_DONUTS = 600;
+/** Donuts kept as images: at most 72 px square, drawn at twice that, 83 KB each. */
+const MOST_DONUTS = 400;
 
 /** Zoom of the tiles that hold the cells of a camera's zoom. */
 function tileZoom(zoom: number): number {

@@ -1,6 +1,6 @@
 /** Zones, faults, points of hazard and clusters: what is dangerous, by its level. */
 
-import type { LayerSpecification } from 'maplibre-gl';
+import type { LayerSpecification, SourceSpecification } from 'maplibre-gl';
 
 import { tokens } from '../tokens';
 import type { LayerInfo, LevelKey, Overview } from '../types';
@@ -99,6 +99,29 @@ const SETBACK_M = 200;
 /** Metres of a screen pixel at zoom 0 on the equator: the equator's length over a tile of 512 px. */
 const EQUATOR_PX_M = 40_075_016.685578488 / 512;
 
+/**
+ * The setback is wider than what tiles hold beyond their edge and would end at each: it is drawn
+ * along the whole lines, which are few.
+ */
+export function setbackSources(overview: Overview): Record<string, SourceSpecification> {
+  const faults = overview.layers.filter((layer) => kindOf(layer) === 'fault');
+  return Object.fromEntries(
+    faults.map((layer) => [
+      setbackName(layer),
+      {
+        type: 'geojson',
+        data: `${location.origin}/collections/${layer.id}/items?limit=10000`,
+        maxzoom: 14,
+        buffer: 512,
+      },
+    ]),
+  );
+}
+
+function setbackName(layer: LayerInfo): string {
+  return `setback-${layer.id}`;
+}
+
 export function faultLayers(overview: Overview, layer: LayerInfo, state: State): LayerSpecification[] {
   const t = tokens[state.theme];
   const from = { source: sourceOf(overview, layer), 'source-layer': layer.id };
@@ -112,9 +135,8 @@ export function faultLayers(overview: Overview, layer: LayerInfo, state: State):
     {
       id: `${layer.id}/setback`,
       type: 'line',
-      ...from,
+      source: setbackName(layer),
       minzoom: 13,
-      filter: lines,
       layout: { ...layout, 'line-join': 'round' },
       paint: {
         'line-color': t.fault,

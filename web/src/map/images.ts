@@ -177,9 +177,14 @@ function drawing(name: string, theme: Theme): Drawing | null {
   }
 }
 
-/** Draw one image at the screen's resolution. */
+/**
+ * Draw one image finer than the screen.
+ *
+ * At the screen's own resolution MapLibre takes the nearest pixel, and a mark that stands between
+ * pixels comes out jagged; what it has to scale, it blends.
+ */
 function render(of: Drawing): { image: ImageData; options: Partial<StyleImageMetadata> } {
-  const ratio = Math.min(3, Math.max(1, Math.ceil(window.devicePixelRatio)));
+  const ratio = Math.min(4, Math.ceil(window.devicePixelRatio) + 1);
   const canvas = document.createElement('canvas');
   canvas.width = of.width * ratio;
   canvas.height = of.height * ratio;

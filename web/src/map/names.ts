@@ -31,6 +31,16 @@ interface Named {
   pieces: Piece[];
 }
 
+interface Candidate {
+  at: LonLat;
+  area: number;
+  properties: Record<string, unknown>;
+}
+
+/** A name of five characters of 17 px, and its two lines. */
+const APART_X_PX = 96;
+const APART_Y_PX = 42;
+
 /** Centre of mass of a ring. */
 function centreOf(ring: Position[]): LonLat {
   const [x0, y0] = ring[0] as [number, number];
@@ -86,7 +96,7 @@ export class DivisionNames {
     const view = this.map.getBounds();
     if (Math.floor(zoom) !== this.keptZoom) this.kept = new Map();
     this.keptZoom = Math.floor(zoom);
-    const found: Collection = { ...EMPTY, features: [] };
+    const candidates: Candidate[] = [];
     const still = new Map<string, LonLat>();
     for (const layer of this.layers.filter(({ id }) => state.visible.has(id))) {
       for (const { level } of levels) {
@@ -96,16 +106,33 @@ export class DivisionNames {
           const seen = pieces.filter(({ ring }) => inView(ring, view));
           const at = old && view.contains(old) ? old : placeOf(seen.length ? seen : pieces);
           still.set(key, at);
-          found.features.push({
-            type: 'Feature',
-            geometry: { type: 'Point', coordinates: at },
-            properties: { ...properties, size: pieces.reduce((sum, { area }) => sum + area, 0) },
-          });
+          const area = pieces.reduce((sum, piece) => sum + piece.area, 0);
+          candidates.push({ at, area, properties });
         }
       }
     }
     this.kept = still;
-    source.setData(found);
+    source.setData({ ...EMPTY, features: this.apart(candidates) });
+  }
+
+  /** Names far enough from each other, those of large divisions first. */
+  private apart(candidates: Candidate[]): Collection['features'] {
+    const taken: { x: number; y: number }[] = [];
+    const kept: Collection['features'] = [];
+    for (const { at, properties } of candidates.sort((a, b) => b.area - a.area)) {
+      const { x, y } = this.map.project(at);
+      if (taken.some((other) => Math.abs(other.x - x) < APART_X_PX && Math.abs(other.y - y) < APART_Y_PX)) {
+        continue;
+      }
+      taken.push({ x, y });
+      // A copy: a tile's properties have no prototype, and MapLibre cannot send such to its worker.
+      kept.push({
+        type: 'Feature',
+        geometry: { type: 'Point', coordinates: at },
+        properties: { ...properties },
+      });
+    }
+    return kept;
   }
 
   private pieces(layer: LayerInfo, level: string): Map<string | number, Named> {

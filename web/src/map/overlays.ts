@@ -9,7 +9,7 @@ import { type Expression } from './expressions';
 import { FONTS } from './fonts';
 import { disjoint, outside, ringsOf } from './rings';
 import type { Overlay, State } from './state';
-import { minutesLabel } from './words';
+import { worded } from './words';
 
 export type Collection = FeatureCollection<Geometry, Record<string, unknown>>;
 
@@ -130,12 +130,6 @@ export function edgeLayers(state: State): LayerSpecification[] {
 /** Minutes on the lines, over the symbols: they tell what a line means. */
 export function edgeLabels(state: State): LayerSpecification[] {
   const t = tokens[state.theme];
-  const minutes = [5, 10, 15];
-  const text = (n: number): string => minutesLabel(state.lang, n);
-  const known = minutes.flatMap((n) => [n, text(n)]);
-  // Any other number: the words around it.
-  const [before = '', after = ''] = text(0).split('0');
-  const other = ['concat', before, ['to-string', ['get', 'minutes']], after];
   return [
     {
       id: 'edges/minutes',
@@ -145,7 +139,7 @@ export function edgeLabels(state: State): LayerSpecification[] {
         'symbol-placement': 'line',
         'symbol-spacing': 420,
         'symbol-sort-key': ['get', 'minutes'],
-        'text-field': ['match', ['get', 'minutes'], ...known, other] as unknown as Expression,
+        'text-field': worded('map.minutes', ['to-string', ['get', 'minutes']]),
         'text-font': FONTS,
         'text-size': 13,
         'text-rotation-alignment': 'viewport',

@@ -8,7 +8,7 @@ import { all, geometryIs, nameIn, type Expression } from './expressions';
 import { nameLayout, namePaint } from './hazards';
 import { POINTS_FROM_ZOOM, sourceOf, type State } from './state';
 import { LOOK_OF_STATUS, type Look } from './symbols';
-import { freePlaces } from './words';
+import { worded } from './words';
 
 /** Which field of a tile holds the state, by role; depots have none. */
 const STATUS_FIELD: Record<string, string> = { team: 'duty_status', shelter: 'open_status' };
@@ -38,7 +38,7 @@ function labelOf(layer: LayerInfo, state: State): Expression {
   const free = [
     'case',
     ['all', ['in', ['get', 'open_status'], ['literal', ['open', 'standby']]], ['has', 'capacity_persons']],
-    ['concat', freePlaces(state.lang), ' ', ['number-format', left, { locale: 'en' }]],
+    worded('map.free', ['number-format', left, { locale: 'en' }] as unknown as Expression),
     '',
   ];
   return ['step', ['zoom'], '', 14, free, 15, ['concat', name, '\n', free]] as unknown as Expression;

@@ -5,7 +5,7 @@ import type { GeoJSONSourceSpecification, LayerSpecification, Map as LibreMap, S
 import { tokens } from '../tokens';
 import type { Box, LayerInfo, Overview } from '../types';
 import { boundaryLayers, coverLayers, divisionNames, populationLayers, roadLayers, roadNames } from './base';
-import { clusterLayers, faultLayers, hazardLayers, outlineLayers, zoneLayers } from './hazards';
+import { clusterLayers, faultLayers, hazardLayers, outlineLayers, setbackSources, zoneLayers } from './hazards';
 import { bandLayers, edgeLabels, edgeLayers, EMPTY, selectionLayers, startLayers, uncoveredLayers } from './overlays';
 import { resourceLayers } from './resources';
 import { CLUSTERS, NAMES, OVERLAYS, PEOPLE, cityName, groups, kindOf, type Kind, type State } from './state';
@@ -40,6 +40,7 @@ function sources(overview: Overview): Record<string, SourceSpecification> {
   // Cells of people are heavy: asked for only while they are shown.
   const people = overview.layers.filter(({ role }) => role === 'population').map(({ id }) => id);
   if (people.length) found[PEOPLE] = tiles(people, overview);
+  Object.assign(found, setbackSources(overview));
   const own: GeoJSONSourceSpecification = { type: 'geojson', data: EMPTY };
   for (const name of [CLUSTERS, NAMES, ...OVERLAYS]) found[name] = own;
   return found;

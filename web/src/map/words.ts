@@ -1,10 +1,11 @@
-/** The few words that the map itself writes, in its own language and not the panels'. */
-import type { Lang } from '../types';
+/** The catalogue's words as expressions: the number in them is known to the tile only. */
 
-export function freePlaces(lang: Lang): string {
-  return lang === 'zh' ? '空余' : 'Free';
-}
+import { t } from '../i18n';
+import type { Expression } from './expressions';
 
-export function minutesLabel(lang: Lang, minutes: number): string {
-  return lang === 'zh' ? `${minutes} 分钟` : `${minutes} min`;
+/** A text whose `{n}` is an expression. */
+export function worded(key: string, n: Expression): Expression {
+  // No text holds this character, so it marks the place of the number.
+  const [before = '', after = ''] = t(key, { n: '\u0000' }).split('\u0000');
+  return ['concat', before, n, after];
 }
