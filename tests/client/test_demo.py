@@ -103,6 +103,15 @@ def test_a_damaged_file_is_named(tiny: tuple[Place, Answer], tmp_path: Path) -> 
     place.run("demo", "load", "--files", folder).refused(2, "shelters.geojson", folder)
 
 
+def test_generating_leaves_other_files_alone(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.txt"
+    mine.write_text("x")
+    place = Place(tmp_path)
+    for folder in (tmp_path, mine):
+        place.run("demo", "generate", "--output", folder).refused(1, "--output", "mine.txt")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
 def asked(place: Place, reply: str) -> tuple[int, str]:
     """Run the removal at a terminal and answer its question."""
     ours, theirs = pty.openpty()

@@ -114,3 +114,38 @@ def demo_remove(
         with out.status("…"):
             remove_demo(ready.database, catalog, actor=ready.actor, every_source=every_source)
     tell("demo.removed", **values)
+
+
+@demo_app.command("generate")
+def demo_generate(
+    output: Annotated[Path, typer.Option(help="写入的文件夹 Folder to write to")],
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="种子 Seed, if not our own city's")
+    ] = None,
+) -> None:
+    """由种子生成演示市的文件 Generate the files of a demo city from a seed."""
+    from riskmap.demo.generate import generate
+    from riskmap.demo.ground import SEED
+    from riskmap.demo.load import strange_files
+
+    chosen = SEED if seed is None else seed
+    began = time.monotonic()
+    try:
+        strange = strange_files(output)
+        if strange:
+            named = ", ".join(strange[:3])
+            raise InputError("demo.output", parameter="--output", folder=output, files=named)
+        with out.status("…"):
+            generate(chosen, output, _say_making)
+    except OSError as error:
+        raise InputError(
+            "option.output", parameter="--output", file=output, reason=error.strerror
+        ) from error
+    except ValueError as error:
+        raise InputError("demo.seed", parameter="--seed", seed=chosen, reason=error) from error
+    tell("demo.generated", folder=output, seed=chosen, seconds=round(time.monotonic() - began))
+
+
+def _say_making(stage: str) -> None:
+    key = f"demo.making.{stage}"
+    out.print(f"{say(key, 'zh')}  {say(key, 'en')}", markup=False, soft_wrap=True)

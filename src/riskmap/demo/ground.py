@@ -138,6 +138,8 @@ class Terrain:
     # The island that no bridge reaches, and the one that a ferry serves.
     lonely_island: Polygon
     ferry_island: Polygon
+    # The middle of the bay: the old town and the port lie around it.
+    harbour: tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +164,8 @@ class People:
     cell_m: float
     parks: tuple[Park, ...]
     divisions: tuple[Division, ...]
+    # Built-up ground, green parks and industrial parks, to be drawn above the terrain's.
+    cover: tuple[Cover, ...]
 
     def of_level(self, level: str) -> list[Division]:
         """Return the divisions of a level, in the order of their codes."""

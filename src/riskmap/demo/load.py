@@ -117,6 +117,21 @@ def _manifest(folder: Path) -> tuple[int, dict[str, str]]:
         raise SetupError("demo.bad_manifest", parameter=MANIFEST, folder=str(folder)) from None
 
 
+def strange_files(folder: Path) -> list[str]:
+    """Return what a folder holds that is no file of a demo city: writing one there would mix both.
+
+    Raises
+    ------
+    OSError
+        It is no folder, or cannot be read.
+    """
+    if not folder.exists():
+        return []
+    ours = set(_manifest(folder)[1]) if (folder / MANIFEST).exists() else set()
+    names = {path.name for path in folder.iterdir()}
+    return sorted(names - ours - {MANIFEST, "SOURCES.md"})
+
+
 def is_empty(session: ReadSession, catalog: Catalog) -> bool:
     """Say whether a database holds no city, no feature and no road."""
     if find_city(session) is not None:
