@@ -36,7 +36,6 @@ from riskmap.analysis.response import (
 )
 from riskmap.analysis.search import search
 from riskmap.analysis.store import (
-    LayerRows,
     Phases,
     layer_revisions,
     phases_of,
@@ -87,7 +86,7 @@ class AnalysisService:
 
     def __init__(self, database: Database, catalog: Catalog, graphs: Graphs) -> None:
         self._database, self._catalog, self._graphs = database, catalog, graphs
-        self._lock = threading.Lock()
+        self._anchoring = threading.Lock()
         self._anchors: dict[tuple[str, str], Anchors] = {}
         self._covering = threading.Lock()
         self._covered: tuple[Any, list[Arrivals]] | None = None
@@ -317,24 +316,43 @@ class AnalysisService:
             )
 
     def _anchored(self, layers: Iterable[Layer], network: Network) -> dict[str, Anchors]:
-        """Return the layers' anchors at the revisions of now; only what moved is read again."""
-        kept: dict[str, Anchors] = {}
-        moved: list[LayerRows] = []
-        profile = network.graph.profile
+        """Return the layers' anchors at the revisions of now; only what moved is read again.
+
+        Who finds that something moved while another thread reads it waits for that one, without a
+        connection: twice the work on the same cores would take both of them twice as long.
+        """
+        wanted = tuple(layers)
         with self._database.read() as session:
-            revisions = layer_revisions(session, layers)
-            for layer in layers:
-                revision = revisions.get(layer.id, 0)
-                found = self._anchors.get((layer.id, profile))
-                if found and found.rows.revision == revision and found.network is network:
-                    kept[layer.id] = found
-                else:
-                    moved.append(read_layer(session, layer, revision, _public(layer)))
-        for rows in moved:
-            kept[rows.layer.id] = anchor(rows, network)
-        with self._lock:
-            self._anchors.update({(name, profile): found for name, found in kept.items()})
+            kept, moved = self._kept(layer_revisions(session, wanted), wanted, network)
+        if not moved:
+            return kept
+        with self._anchoring:
+            with self._database.read() as session:
+                revisions = layer_revisions(session, wanted)
+                kept, moved = self._kept(revisions, wanted, network)
+                fresh = [
+                    read_layer(session, layer, revisions.get(layer.id, 0), _public(layer))
+                    for layer in moved
+                ]
+            for rows in fresh:
+                found = anchor(rows, network)
+                kept[rows.layer.id] = self._anchors[rows.layer.id, network.graph.profile] = found
         return kept
+
+    def _kept(
+        self, revisions: dict[str, int], layers: tuple[Layer, ...], network: Network
+    ) -> tuple[dict[str, Anchors], list[Layer]]:
+        """Return the anchors that still hold, and the layers that moved."""
+        kept: dict[str, Anchors] = {}
+        moved: list[Layer] = []
+        for layer in layers:
+            found = self._anchors.get((layer.id, network.graph.profile))
+            current = revisions.get(layer.id, 0)
+            if found and found.rows.revision == current and found.network is network:
+                kept[layer.id] = found
+            else:
+                moved.append(layer)
+        return kept, moved
 
 
 @dataclass(frozen=True, slots=True)

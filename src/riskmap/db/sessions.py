@@ -80,6 +80,10 @@ class AsyncReadSession:
         """Run a statement with bound values."""
         return await self._connection.execute(statement, parameters)
 
+    async def driver(self, sql: str, bound: Mapping[str, Any]) -> CursorResult[Any]:
+        """Run a statement that was compiled before, its values bound by the driver."""
+        return await self._connection.exec_driver_sql(sql, dict(bound))
+
     async def stream(self, statement: Executable, *, batch: int = 500) -> AsyncResult[Any]:
         """Run a statement through a server cursor: memory holds one batch of rows."""
         return await self._connection.stream(

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from riskmap.features.query import FeatureQuery
 from riskmap.features.where import conditions, table_for
-from riskmap.tiles.grid import EXTENT, WORLD_M, envelope
+from riskmap.tiles.grid import EXTENT, WORLD_M, X, Y, envelope
 
 # Up to this zoom points are drawn as cells: from the next on there is room for each.
 MAX_ZOOM: Final = 11
@@ -46,7 +46,7 @@ def applies(query: FeatureQuery, z: int) -> bool:
     return query.layer.tile.cluster and z <= MAX_ZOOM
 
 
-def cells(query: FeatureQuery, z: int, x: int, y: int) -> Select[Any]:
+def cells(query: FeatureQuery, z: int) -> Select[Any]:
     """Return one row for each cell of a tile: id, the layer's tile fields, geom, cell, n, `COUNTS`.
 
     `geom` is in units of the tile. A cell of one point is that point, with its id and fields;
@@ -66,12 +66,12 @@ def cells(query: FeatureQuery, z: int, x: int, y: int) -> Select[Any]:
             *([table.c.risk_level] if layer.assessed else []),
             _column(across, z).label("col"),
             _column(down, z).label("row"),
-            ((across - x) * EXTENT).label("px"),
-            ((down - y) * EXTENT).label("py"),
+            ((across - X) * EXTENT).label("px"),
+            ((down - Y) * EXTENT).label("py"),
         )
         # The margin is for rounding: the cell alone says which tile a point on an edge is in.
         .where(
-            geom.op("&&")(envelope(z, x, y, buffer=1)),
+            geom.op("&&")(envelope(z, buffer=1)),
             is_point(geom),
             *conditions(query),
         )
@@ -83,7 +83,7 @@ def cells(query: FeatureQuery, z: int, x: int, y: int) -> Select[Any]:
         else (func.count() if level is None else literal(0)).label(name)
         for name, level in COUNTS.items()
     ]
-    first_col, first_row = x * ACROSS, y * ACROSS
+    first_col, first_row = X * ACROSS, Y * ACROSS
     counted = (
         select(
             placed.c.col,

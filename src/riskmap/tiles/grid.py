@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, Integer, bindparam, func
 
 from riskmap.units import WEB_MERCATOR
 
@@ -16,6 +16,9 @@ TILE_PX: Final = 512
 _WORLD: Final = func.ST_MakeEnvelope(
     -WORLD_M / 2, -WORLD_M / 2, WORLD_M / 2, WORLD_M / 2, WEB_MERCATOR
 )
+# Which tile: bound when a statement runs, so that one statement serves a whole zoom.
+X: Final = bindparam("x", type_=Integer)
+Y: Final = bindparam("y", type_=Integer)
 
 
 def pixel_m(zoom: int) -> float:
@@ -23,8 +26,8 @@ def pixel_m(zoom: int) -> float:
     return WORLD_M / TILE_PX / (1 << zoom)
 
 
-def envelope(z: int, x: int, y: int, *, buffer: int = 0) -> ColumnElement[Any]:
-    """Return a tile's box, widened by a buffer in units of the grid."""
+def envelope(z: int, *, buffer: int = 0) -> ColumnElement[Any]:
+    """Return the box of the tile at `X`, `Y`, widened by a buffer in units of the grid."""
     if not buffer:
-        return func.ST_TileEnvelope(z, x, y)
-    return func.ST_TileEnvelope(z, x, y, _WORLD, buffer / EXTENT)
+        return func.ST_TileEnvelope(z, X, Y)
+    return func.ST_TileEnvelope(z, X, Y, _WORLD, buffer / EXTENT)

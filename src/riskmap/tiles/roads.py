@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     ColumnElement,
     Integer,
     LargeBinary,
     Select,
+    String,
+    any_,
     cast,
     func,
     literal,
@@ -42,7 +45,7 @@ _LATEST: Final = 14
 _SINGLE_ZOOM: Final = 12
 
 
-def tile(z: int, x: int, y: int) -> Select[bytes, int, int] | None:
+def tile(z: int) -> Select[bytes, int, int] | None:
     """Return (mvt, taken, kept) of the roads of one tile, None where no class is drawn yet.
 
     The classes are the limit, so that nothing is dropped unsaid: taken and kept are 0.
@@ -53,11 +56,11 @@ def tile(z: int, x: int, y: int) -> Select[bytes, int, int] | None:
     if z < min(_FROM_ZOOM):
         return None
     edge = ROAD_EDGES.c
-    box, margin = envelope(z, x, y), envelope(z, x, y, buffer=BUFFER)
+    box, margin = envelope(z), envelope(z, buffer=BUFFER)
     looks = (edge.road_class, edge.bridge, edge.tunnel, edge.level)
-    near = [edge.geom_3857.op("&&")(margin)]
+    near: list[ColumnElement[bool]] = [edge.geom_3857.op("&&")(margin)]
     if z < _LATEST:
-        near.append(edge.road_class.in_(classes(z)))
+        near.append(edge.road_class == any_(literal(classes(z), ARRAY(String))))
 
     def drawn(shape: ColumnElement[Any]) -> ColumnElement[Any]:
         simple = func.ST_Simplify(shape, pixel_m(z), True)
@@ -95,5 +98,5 @@ def classes(z: int) -> list[str]:
 
 def _importance(road_class: ColumnElement[str]) -> ColumnElement[int]:
     """Return the zoom from which a class is drawn: the less, the more important."""
-    whens = [(road_class.in_(names), zoom) for zoom, names in _FROM_ZOOM.items()]
-    return cast(sql_case(*whens, else_=_LATEST), Integer)
+    zooms = {name: zoom for zoom, names in _FROM_ZOOM.items() for name in names}
+    return cast(sql_case(zooms, value=road_class, else_=_LATEST), Integer)
