@@ -3,10 +3,10 @@
 import { part } from './dom';
 import { createMap } from './map';
 import { t } from './i18n';
-import { choose, drawCircle, placeOf, select, useMap } from './panels/actions';
+import { boxOf, choose, drawCircle, placeOf, select, useMap } from './panels/actions';
 import { cardName } from './panels/card';
 import { follow, get, update, visibleLayers, watch } from './state';
-import type { MapView, Overview } from './types';
+import type { Box, MapView, Overview } from './types';
 
 const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)').matches;
 
@@ -40,7 +40,25 @@ function showSelected(map: MapView): void {
   map.select(selected && here && at ? { at, label: cardName(data) } : null);
 }
 
+function within(inner: Box, outer: Box): boolean {
+  return inner[0] >= outer[0] && inner[1] >= outer[1] && inner[2] <= outer[2] && inner[3] <= outer[3];
+}
+
+/** Bring a new circle into view as a whole; one that the URL restores keeps the URL's camera. */
+function frameCircles(map: MapView): void {
+  let framed = get().start;
+  watch(['circle'], () => {
+    const { start, circle, bounds } = get();
+    const widest = circle.data?.features[0];
+    if (!start || start === framed || circle.busy || !widest) return;
+    framed = start;
+    const box = boxOf(widest.geometry);
+    if (bounds && !within(box, bounds)) map.fit(box);
+  });
+}
+
 function keepInStep(map: MapView): void {
+  frameCircles(map);
   follow(['lang'], () => {
     // MapLibre calls its canvas a region and labels it in English.
     part('map').querySelector('canvas')?.setAttribute('aria-label', t('map.label'));

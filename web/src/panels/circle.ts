@@ -301,7 +301,7 @@ export function circlePanel(redraw: () => void): (Node | null)[] {
           t('circle.said', { minutes: widest.minutes, people: people(widest.people) }),
         )
       : null,
-    arrivals(redraw),
+    circle.problem === null ? arrivals(redraw) : null,
     uncovered(start),
     data && method(data),
   ];
