@@ -113,12 +113,12 @@ async (png) => {
   const context = canvas.getContext('2d');
   context.drawImage(bitmap, 0, 0);
   const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
-  const found = {};
+  const found = new Map();
   for (let i = 0; i < data.length; i += 4) {
-    const key = (data[i] << 16 | data[i + 1] << 8 | data[i + 2]).toString(16).padStart(6, '0');
-    found[key] = (found[key] ?? 0) + 1;
+    const key = data[i] << 16 | data[i + 1] << 8 | data[i + 2];
+    found.set(key, (found.get(key) ?? 0) + 1);
   }
-  return found;
+  return Object.fromEntries([...found].map(([k, n]) => [k.toString(16).padStart(6, '0'), n]));
 }
 """
 
@@ -142,7 +142,7 @@ _READY = """
   const place = document.getElementById('status-place')?.textContent ?? '';
   const still = /z \\d/.test(place) && document.getElementById('map-busy')?.hidden;
   window.__still = still ? (window.__still ?? 0) + 1 : 0;
-  return window.__still > 20;
+  return window.__still > 8;
 }
 """
 

@@ -180,7 +180,8 @@ def test_the_key_figures_are_the_service_s(browser: Any, demo: Demo) -> None:
         assert any(abs(value - share) < 0.06 for value in covered)
         usable = sum(overview["shelters"]["by_status"].get(s, 0) for s in ("open", "standby"))
         assert usable in shelters
-        assert overview["shelters"]["free"] in shelters
+        free = overview["shelters"]["free"]
+        assert any(abs(value * 10_000 - free) <= 500 for value in shelters)  # 65.2 万
         first = coverage["uncovered"][0]
         row = seen.page.locator("#tab-body .item").first.inner_text()
         assert first["name"] in row
@@ -272,9 +273,9 @@ def test_a_click_on_bare_ground_draws_the_circle(
     place = demo.bare_ground()
     with opened(browser, demo, at(place, 12.2)) as seen:
         page = seen.page
+        before = colours(browser, page.locator("#map").screenshot())
         page.goto(f"{demo.url}/{at(place)}")
         ready(page)
-        before = colours(browser, page.locator("#map").screenshot())
         drawn = time_to_bands(page, middle(page))
         with capsys.disabled():
             print(f"\ncircle by click: {drawn}")  # noqa: T201 - measured, not asserted
@@ -293,15 +294,12 @@ def test_a_click_on_bare_ground_draws_the_circle(
             title = demo.get(f"/collections/{name}")["titles"]["zh"]
             cells = page.locator("#right table.bands tr", has_text=title).first.inner_text()
             assert numbers(cells.removeprefix(title))[-1] == bands[2]["layers"][name]["count"]
-        page.mouse.move(5, 5)
-        page.locator("#map").focus()
-        for _ in range(4):
-            page.click("[data-focus='out']")
-            page.wait_for_timeout(400)
+        page.goto(f"{demo.url}/{at(place, 12.2)}&{page.url.split('?')[1]}")
+        page.wait_for_selector("#right table.bands")
         ready(page)
         after = colours(browser, page.locator("#map").screenshot())
-        # The heavy 15 minute line in the colour that is on the map for nothing else.
-        assert after.get("#0b4a3e", 0) > before.get("#0b4a3e", 0) + 1000
+        # The bands' edges: else only the resources' squares have this colour.
+        assert after.get("#0b4a3e", 0) > before.get("#0b4a3e", 0) + 2000
         for word in ("15 分钟界", "≤5", "5–10", "10–15"):
             assert word in page.inner_text("#legend")
         picture(seen, str(tmp_path / "circle-wall.png"))
@@ -365,7 +363,7 @@ def test_a_team_s_card_draws_its_own_circle(browser: Any, demo: Demo, tmp_path: 
         assert page.inner_text("#right h2") == team["properties"]["name"]
         assert f"team={layer}:{team['id']}" in page.url
         seen.page.goto(
-            f"{demo.url}/{at(team['geometry']['coordinates'], 12)}&{page.url.split('?')[1]}"
+            f"{demo.url}/{at(team['geometry']['coordinates'], 11.8)}&{page.url.split('?')[1]}"
         )
         ready(page)
         picture(seen, str(tmp_path / "circle-dark.png"))
@@ -464,7 +462,7 @@ def test_nothing_is_cut_off(
             """[...document.querySelectorAll('#top *, #kpis *, #status *, #legend *')]
               .filter((e) => e.children.length === 0 && e.scrollWidth > e.clientWidth + 1
                 && getComputedStyle(e).display !== 'inline' && e.clientWidth > 0
-                && !['INPUT', 'KBD'].includes(e.tagName))
+                && !['INPUT', 'KBD'].includes(e.tagName) && !e.closest('.unseen'))
               .map((e) => `${e.tagName}.${e.className}: ${e.textContent}`)"""
         )
         assert cut == []
