@@ -2,6 +2,7 @@
 
 import { part } from './dom';
 import { createMap } from './map';
+import { lonLat } from './format';
 import { t } from './i18n';
 import { boxOf, choose, drawCircle, placeOf, select, useMap } from './panels/actions';
 import { cardName } from './panels/card';
@@ -33,7 +34,12 @@ function make(overview: Overview): MapView {
 
 /** Ring and name at what is selected. */
 function showSelected(map: MapView): void {
-  const { selected, clicked, card } = get();
+  const { selected, clicked, card, view, start, circle } = get();
+  // A circle draws its own middle; where there is none, show at least the place.
+  if (!selected && view === 'circle' && start && circle.problem !== null) {
+    map.select({ at: start.at, label: lonLat(start.at) });
+    return;
+  }
   const { data } = card;
   const here = selected && data?.item.id === selected.id && data.collection.id === selected.layer;
   const at = clicked ?? (here ? placeOf(data.item.geometry) : null);
@@ -67,7 +73,7 @@ function keepInStep(map: MapView): void {
   watch(['lang'], () => map.setLang(get().lang));
   watch(['visible'], () => map.setVisible(visibleLayers()));
   watch(['levels'], () => map.setLevels(get().levels));
-  follow(['selected', 'clicked', 'card', 'lang'], () => showSelected(map));
+  follow(['selected', 'clicked', 'card', 'lang', 'view', 'start', 'circle'], () => showSelected(map));
   follow(['view', 'circle', 'lang'], () => {
     map.showCircle(get().view === 'circle' ? get().circle.data : null);
   });

@@ -127,7 +127,8 @@ function row({ layer, feature }: Row): HTMLElement {
         class: 'item',
         'aria-current': selected?.layer === layer && selected.id === id ? 'true' : null,
         'data-focus': `${layer}:${id}`,
-        onclick: () => select({ layer, id }, placeOf(feature.geometry), true),
+        // It is in view already; to fly there would make another list.
+        onclick: () => select({ layer, id }, placeOf(feature.geometry)),
       },
       h('span', { class: 'mark' }, mark(symbolOf(layer), status, 24)),
       h(
