@@ -17,6 +17,7 @@ from multiprocessing import parent_process
 from fastapi import Depends, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from riskmap import __version__
@@ -174,6 +175,9 @@ def create_app(settings: Settings) -> FastAPI:
     ):
         app.include_router(router, responses=problems.RESPONSES, dependencies=checked)
     app.include_router(service.health, responses=problems.RESPONSES)
+    # Level 1 shrinks a circle of 800 kB to a third in 6 ms; level 9 takes 20 times as long for
+    # another tenth.
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=1)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -226,3 +226,15 @@ def test_openapi_lists_every_route_once(served: Served) -> None:
 def test_other_documentation_pages_load_nothing_from_afar(served: Served) -> None:
     assert served.get("/docs").status_code == 404
     assert served.get("/redoc").status_code == 404
+
+
+def test_answers_are_compressed_for_those_who_take_it(served: Served) -> None:
+    for path in ("/collections", "/openapi.json", "/collections/shelters/items"):
+        plain = served.client.get(path, headers={"Accept-Encoding": "identity"})
+        small = served.client.get(path, headers={"Accept-Encoding": "gzip"})
+        assert "content-encoding" not in plain.headers
+        assert small.headers["content-encoding"] == "gzip"
+        assert "accept-encoding" in small.headers["vary"].lower()
+        if path != "/collections/shelters/items":  # its answer tells the time
+            assert small.content == plain.content
+        assert small.headers["content-type"] == plain.headers["content-type"]
