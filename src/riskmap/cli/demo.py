@@ -124,7 +124,6 @@ def demo_generate(
     ] = None,
 ) -> None:
     """由种子生成演示市的文件 Generate the files of a demo city from a seed."""
-    from riskmap.demo.generate import generate
     from riskmap.demo.ground import SEED
     from riskmap.demo.load import strange_files
 
@@ -135,6 +134,8 @@ def demo_generate(
         if strange:
             named = ", ".join(strange[:3])
             raise InputError("demo.output", parameter="--output", folder=output, files=named)
+        from riskmap.demo.generate import generate
+
         with out.status("…"):
             generate(chosen, output, _say_making)
     except OSError as error:

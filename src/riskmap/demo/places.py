@@ -125,12 +125,13 @@ def blob(
     round_m = low * 0.8
     joined = shapely.union_all(
         [
-            *shapely.buffer(at, low + (high - low) * share, quad_segs=6),
-            path.buffer(low, quad_segs=4),
+            *shapely.buffer(at, low + (high - low) * share, quad_segs=3),
+            path.buffer(low, quad_segs=2),
         ]
     )
-    smooth = joined.buffer(round_m, quad_segs=4).buffer(-1.6 * round_m).buffer(0.6 * round_m)
-    return polygons_of(smooth.simplify(low / 7))[0]
+    smooth = joined.simplify(low / 14).buffer(round_m, quad_segs=3)
+    smooth = smooth.buffer(-1.6 * round_m, quad_segs=3).buffer(0.6 * round_m, quad_segs=3)
+    return polygons_of(smooth.simplify(low / 8))[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,6 +230,11 @@ class Places:
         start = node_xy[np.array(starts, dtype=np.int64)]
         end = node_xy[np.array(ends, dtype=np.int64)]
         return Roadside(start, end, np.array(classes), np.array(names), np.array(numbers))
+
+    @cached_property
+    def road_usable(self) -> Mask:
+        """Whether the middle of each segment is dry and in a community."""
+        return self.usable((self.roadside.start + self.roadside.end) / 2)
 
     def road_weight(self, shares: dict[str, float], power: float = 0.0) -> Floats:
         """Weigh segments by class, and by the density of people around their middle."""

@@ -258,7 +258,7 @@ def _along_roads(places: Places, rng: np.random.Generator, where: str, count: in
         weight = weight * (places.slope_at(middle) > 0.06)
     if where == "riverroad":
         weight = weight * (places.grid.sample(places.terrain.river_m, middle) < 350)
-    weight = weight * places.dry(middle) * (places.community_at(middle) >= 0)
+    weight = weight * places.road_usable
     found: list[Any] = []
     for row in rng.choice(len(weight), size=3 * count, p=weight / weight.sum()):
         if len(found) == count:

@@ -13,7 +13,7 @@ from riskmap.demo.places import Places
 
 # Cells of 200 m, as the rivers are routed on.
 _CELL_M: Final = 200.0
-_SPRING_KM2: Final = 0.25
+_SPRING_KM2: Final = 0.2
 # Below this the valley belongs to a river of the plain.
 _LOWEST_M: Final = 20.0
 
@@ -111,4 +111,8 @@ def _smooth(xy: Floats) -> Floats:
     """Average points along a line; its ends stay."""
     for _ in range(2):
         xy = np.concatenate([xy[:1], (xy[:-2] + 2 * xy[1:-1] + xy[2:]) / 4, xy[-1:]])
-    return xy
+    # One bending of the whole plane takes the raster's eight directions away and keeps where
+    # streams meet.
+    x, y = xy.T
+    bend = np.column_stack([np.sin(x / 190 + y / 330), np.sin(x / 270 - y / 170)])
+    return np.asarray(xy + 55.0 * bend)
