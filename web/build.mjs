@@ -53,6 +53,16 @@ for (const name of ['maplibre-gl.mjs', 'maplibre-gl-worker.mjs']) {
   put(shipped[name], text, maplibre);
 }
 
+// Leaflet draws the maps of the notebook client, which knows it by a plain name.
+const leaflet = described(join(modules, 'leaflet'));
+mkdirSync(join(target, 'vendor/leaflet/images'), { recursive: true });
+const leafletImages = ['layers', 'layers-2x', 'marker-icon', 'marker-icon-2x', 'marker-shadow'];
+for (const name of ['leaflet.css', ...leafletImages.map((image) => `images/${image}.png`)]) {
+  put(`vendor/leaflet/${name}`, readFileSync(join(modules, 'leaflet/dist', name)), leaflet);
+}
+const leafletCode = readFileSync(join(modules, 'leaflet/dist/leaflet.js'), 'utf8');
+put('vendor/leaflet/leaflet.js', leafletCode.replace(/\n?\/\/# sourceMappingURL=.*\s*$/, '\n'), leaflet);
+
 const own = described(here);
 
 /** The colours of src/tokens.ts as custom properties of each theme. */
