@@ -29,6 +29,8 @@ function chosen(layer: LayerInfo, levels: Iterable<LevelKey>): Expression[] {
   return layer.by_risk_level ? [inLevels(levels)] : [];
 }
 
+const WORST_FIRST = byLevel((level) => (level === '1' || level === '2' ? 1 : 0.55));
+
 export function zoneLayers(overview: Overview, layer: LayerInfo, state: State): LayerSpecification[] {
   const from = { source: sourceOf(overview, layer), 'source-layer': layer.id };
   const layout = shown(layer, state);
@@ -74,6 +76,8 @@ export function zoneLayers(overview: Overview, layer: LayerInfo, state: State): 
       paint: {
         'line-color': levelEdges(state.theme),
         'line-width': ['step', ['zoom'], 1.2, POINTS_FROM_ZOOM, 2.4],
+        // Of a thousand zones in one view the worst speak first.
+        'line-opacity': ['step', ['zoom'], WORST_FIRST, 10, 1],
         'line-dasharray': edge,
       },
     },
@@ -86,6 +90,8 @@ export function zoneLayers(overview: Overview, layer: LayerInfo, state: State): 
       layout: { ...layout, 'circle-sort-key': DANGER_ORDER },
       paint: {
         'circle-radius': 2.4,
+        'circle-opacity': ['step', ['zoom'], WORST_FIRST, 10, 1],
+        'circle-stroke-opacity': ['step', ['zoom'], WORST_FIRST, 10, 1],
         'circle-color': levelColours(state.theme),
         'circle-stroke-color': tokens[state.theme].outline,
         'circle-stroke-width': 0.8,
