@@ -29,7 +29,14 @@ MAX_STARTS: Final = 100
 METHOD: Final = "network_free_flow"
 DECIMALS: Final = 7
 # What people ask of a circle, besides the people in it.
-COUNTED_ROLES: Final = (Role.HAZARD, Role.SOURCE, Role.SHELTER, Role.TEAM, Role.DEPOT)
+COUNTED_ROLES: Final = (
+    Role.HAZARD,
+    Role.SOURCE,
+    Role.ENTERPRISE,
+    Role.SHELTER,
+    Role.TEAM,
+    Role.DEPOT,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,6 +98,8 @@ def _layer(
 ) -> dict[str, Any]:
     sums = _of([layer], tallies)
     revision, at = fresh.get(layer.id, (None, None))
+    # A district's people are its streets' people, too: their sum would count everybody four times.
+    summed = layer.role is not Role.AREA and summary.public(layer, layer.people)
     return {
         "id": layer.id,
         "title": {"zh": layer.title.zh, "en": layer.title.en},
@@ -109,7 +111,7 @@ def _layer(
         "min_zoom": layer.tile.min_zoom,
         "count": sums.count,
         "levels": sums.levels if layer.assessed else None,
-        "people": round(sums.people) if summary.public(layer, layer.people) else None,
+        "people": round(sums.people) if summed else None,
         "revision": revision,
         "updated_at": None if at is None else _time(at),
     }
