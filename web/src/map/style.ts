@@ -51,6 +51,7 @@ export function layersOf(overview: Overview, state: State): LayerSpecification[]
   const each = (kind: Kind, draw: (layer: LayerInfo) => LayerSpecification[]): LayerSpecification[] =>
     overview.layers.filter((layer) => kindOf(layer) === kind).flatMap(draw);
   const start = startLayers(state);
+  const minutes = edgeLabels(state);
   return [
     { id: 'land', type: 'background', paint: { 'background-color': tokens[state.theme].land } },
     ...each('cover', (layer) => coverLayers(overview, layer, state)),
@@ -70,8 +71,9 @@ export function layersOf(overview: Overview, state: State): LayerSpecification[]
     ...each('resource', (layer) => resourceLayers(overview, layer, state)),
     ...each('hazard', (layer) => hazardLayers(overview, layer, state, 0)),
     ...each('hazard', (layer) => hazardLayers(overview, layer, state, 1)),
+    ...minutes.far,
     ...clusterLayers(),
-    ...edgeLabels(state),
+    ...minutes.near,
     ...start.over,
     ...selectionLayers(state),
   ];
