@@ -46,6 +46,23 @@ export interface Page extends FeatureCollection {
   links: { rel: string; href: string }[];
 }
 
+interface Problem {
+  type?: string;
+  detail?: string;
+}
+
+/** The service's own sentence; those that name a parameter are put as a reader of the map means it. */
+function sentence({ type, detail }: Problem, status: number): string {
+  switch (type) {
+    case 'urn:riskmap:problem:response.far':
+      return t('trouble.far');
+    case 'urn:riskmap:problem:response.outside':
+      return t('trouble.outside');
+    default:
+      return detail ?? t('trouble.status', { status });
+  }
+}
+
 type Heard = (answered: boolean) => void;
 let heard: Heard = () => undefined;
 
@@ -73,8 +90,8 @@ async function ask<T>(path: string, signal: AbortSignal, body?: unknown): Promis
   }
   heard(true);
   if (!answer.ok) {
-    const problem = (await answer.json().catch(() => ({}))) as { detail?: string };
-    throw new Refused(problem.detail ?? t('trouble.status', { status: answer.status }), answer.status);
+    const problem = (await answer.json().catch(() => ({}))) as Problem;
+    throw new Refused(sentence(problem, answer.status), answer.status);
   }
   return (await answer.json()) as T;
 }

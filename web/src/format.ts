@@ -93,6 +93,11 @@ export function moment(at: string | Date, zone: string): string {
   return Number.isNaN(date.getTime()) ? MISSING : `${day(date, zone)} ${hour(date, zone)}`;
 }
 
+/** A revision by the day that it carries, where it carries one: 2026-11-22. */
+export function revision(name: string): string {
+  return name.replace(/^.*?(\d{4})(\d{2})(\d{2})T\d{6}.*$/, '$1-$2-$3');
+}
+
 /** 周日 or Sun */
 export function weekday(at: Date, zone: string): string {
   const locale = getLang() === 'zh' ? 'zh-CN' : 'en-GB';

@@ -7,11 +7,15 @@ type Texts = Record<Lang, Record<string, string>>;
 let lang: Lang = 'zh';
 let texts: Texts = { zh: {}, en: {} };
 
+export function setTexts(to: Texts): void {
+  texts = to;
+}
+
 /** Read the texts out of the HTML; without them the page cannot speak and says so. */
 export function readTexts(): void {
   const element = document.getElementById('texts');
   if (!element) throw new Error('the HTML holds no texts: it must come from the service');
-  texts = JSON.parse(element.textContent ?? '') as Texts;
+  setTexts(JSON.parse(element.textContent ?? '') as Texts);
 }
 
 export function setLang(to: Lang): void {

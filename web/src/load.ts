@@ -34,13 +34,15 @@ async function load<K extends LoadedKey>(
   try {
     const data = await ask();
     if (signal.aborted) return false;
-    put({ data, problem: null, busy: false });
+    put({ data, problem: null, later: false, busy: false });
     return true;
   } catch (error) {
     if (signal.aborted) return false;
     if (!(error instanceof api.Refused || error instanceof api.Lost)) throw error;
     // Facts stay true enough; the answer to another question would be wrong here.
-    put({ data: again ? get()[key].data : null, problem: error.message, busy: false });
+    // What a caller got wrong (4xx) stays wrong.
+    const later = error instanceof api.Lost || error.status >= 500;
+    put({ data: again ? get()[key].data : null, problem: error.message, later, busy: false });
     return false;
   }
 }
@@ -96,6 +98,10 @@ export async function keepFresh(): Promise<void> {
   api.onAnswer((answered) => {
     if (answered === (get().lostAt === null)) return;
     update({ lostAt: answered ? null : new Date() });
+    if (!answered) return;
+    // Back again: what failed meanwhile is asked once more.
+    if (get().card.later) loadCard();
+    if (get().circle.later || get().reach.later) loadStart();
   });
   for (;;) {
     if (!document.hidden) await refresh();

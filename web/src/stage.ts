@@ -2,11 +2,12 @@
 
 import { part } from './dom';
 import { createMap } from './map';
+import { lonLat } from './format';
 import { t } from './i18n';
-import { choose, drawCircle, placeOf, select, useMap } from './panels/actions';
+import { boxOf, choose, drawCircle, placeOf, select, useMap } from './panels/actions';
 import { cardName } from './panels/card';
 import { follow, get, update, visibleLayers, watch } from './state';
-import type { MapView, Overview } from './types';
+import type { Box, MapView, Overview } from './types';
 
 const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)').matches;
 
@@ -33,14 +34,37 @@ function make(overview: Overview): MapView {
 
 /** Ring and name at what is selected. */
 function showSelected(map: MapView): void {
-  const { selected, clicked, card } = get();
+  const { selected, clicked, card, view, start, circle } = get();
+  // A circle draws its own middle; where there is none, show at least the place.
+  if (!selected && view === 'circle' && start && circle.problem !== null) {
+    map.select({ at: start.at, label: lonLat(start.at) });
+    return;
+  }
   const { data } = card;
   const here = selected && data?.item.id === selected.id && data.collection.id === selected.layer;
   const at = clicked ?? (here ? placeOf(data.item.geometry) : null);
   map.select(selected && here && at ? { at, label: cardName(data) } : null);
 }
 
+function within(inner: Box, outer: Box): boolean {
+  return inner[0] >= outer[0] && inner[1] >= outer[1] && inner[2] <= outer[2] && inner[3] <= outer[3];
+}
+
+/** Bring a new circle into view as a whole; one that the URL restores keeps the URL's camera. */
+function frameCircles(map: MapView): void {
+  let framed = get().start;
+  watch(['circle'], () => {
+    const { start, circle, bounds } = get();
+    const widest = circle.data?.features[0];
+    if (!start || start === framed || circle.busy || !widest) return;
+    framed = start;
+    const box = boxOf(widest.geometry);
+    if (bounds && !within(box, bounds)) map.fit(box);
+  });
+}
+
 function keepInStep(map: MapView): void {
+  frameCircles(map);
   follow(['lang'], () => {
     // MapLibre calls its canvas a region and labels it in English.
     part('map').querySelector('canvas')?.setAttribute('aria-label', t('map.label'));
@@ -49,7 +73,7 @@ function keepInStep(map: MapView): void {
   watch(['lang'], () => map.setLang(get().lang));
   watch(['visible'], () => map.setVisible(visibleLayers()));
   watch(['levels'], () => map.setLevels(get().levels));
-  follow(['selected', 'clicked', 'card', 'lang'], () => showSelected(map));
+  follow(['selected', 'clicked', 'card', 'lang', 'view', 'start', 'circle'], () => showSelected(map));
   follow(['view', 'circle', 'lang'], () => {
     map.showCircle(get().view === 'circle' ? get().circle.data : null);
   });

@@ -25,10 +25,12 @@ export type Tab = 'attention' | 'list' | 'stats';
 export interface Loaded<T> {
   data: T | null;
   problem: string | null;
+  /** Whether the same question may have an answer later. */
+  later: boolean;
   busy: boolean;
 }
 
-export const nothing = { data: null, problem: null, busy: false } as const;
+export const nothing = { data: null, problem: null, later: false, busy: false } as const;
 
 export interface Card {
   collection: CollectionInfo;

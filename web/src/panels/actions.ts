@@ -2,7 +2,7 @@
 
 import type { Card, Ref, Start } from '../state';
 import { get, nothing, update, visibleLayers } from '../state';
-import type { LevelKey, LonLat, MapView, Picked, View } from '../types';
+import type { Box, LevelKey, LonLat, MapView, Picked, View } from '../types';
 import type { Geometry, Position } from 'geojson';
 
 let map: MapView | null = null;
@@ -82,24 +82,31 @@ function positions(geometry: Geometry): Position[] {
   }
 }
 
+export function boxOf(geometry: Geometry): Box {
+  let [west, south, east, north] = [180, 90, -180, -90];
+  for (const [lon = 0, lat = 0] of positions(geometry)) {
+    west = Math.min(west, lon);
+    south = Math.min(south, lat);
+    east = Math.max(east, lon);
+    north = Math.max(north, lat);
+  }
+  return [west, south, east, north];
+}
+
 /** Where to put the ring of a feature: a point itself, the vertex nearest the middle of others. */
 export function placeOf(geometry: Geometry | null): LonLat | null {
   if (!geometry) return null;
-  const all = positions(geometry);
-  const lons = all.map((position) => position[0] ?? 0);
-  const lats = all.map((position) => position[1] ?? 0);
-  if (all.length === 0) return null;
-  const middle = (values: number[]) =>
-    (values.reduce((a, b) => Math.min(a, b)) + values.reduce((a, b) => Math.max(a, b))) / 2;
-  const lon = middle(lons);
-  const lat = middle(lats);
-  if (geometry.type.endsWith('Polygon')) return [lon, lat];
-  let best = 0;
-  all.forEach((_, i) => {
-    const far = (j: number) => Math.hypot((lons[j] ?? 0) - lon, (lats[j] ?? 0) - lat);
-    if (far(i) < far(best)) best = i;
-  });
-  return [lons[best] ?? lon, lats[best] ?? lat];
+  const [west, south, east, north] = boxOf(geometry);
+  if (east < west) return null;
+  const middle: LonLat = [(west + east) / 2, (south + north) / 2];
+  if (geometry.type.endsWith('Polygon')) return middle;
+  let best: LonLat | null = null;
+  let least = Infinity;
+  for (const [lon = 0, lat = 0] of positions(geometry)) {
+    const far = Math.hypot(lon - middle[0], lat - middle[1]);
+    if (far < least) [best, least] = [[lon, lat], far];
+  }
+  return best;
 }
 
 /** Where a card's circle starts: the feature if it is a point, else where it was clicked. */

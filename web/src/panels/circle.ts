@@ -1,7 +1,7 @@
 /** The response circle: who and what is inside each band, and who reaches its middle. */
 
 import { h } from '../dom';
-import { MISSING, clock, count, lonLat, minutes, people } from '../format';
+import { MISSING, clock, count, lonLat, minutes, people, revision } from '../format';
 import { getLang, listed, nameOf, other, t } from '../i18n';
 import { loadStart } from '../load';
 import { COVERED_MINUTES, type Start, get } from '../state';
@@ -270,7 +270,7 @@ function method(circle: Circle): HTMLElement {
       method: ways,
       profile: profile(circle.profile),
       speeds: listed(circle.speed_source) || MISSING,
-      network: circle.network_revision.slice(0, 12),
+      network: revision(circle.network_revision),
       phases: circle.phases.source,
     }),
   );
@@ -301,7 +301,7 @@ export function circlePanel(redraw: () => void): (Node | null)[] {
           t('circle.said', { minutes: widest.minutes, people: people(widest.people) }),
         )
       : null,
-    arrivals(redraw),
+    circle.problem === null ? arrivals(redraw) : null,
     uncovered(start),
     data && method(data),
   ];

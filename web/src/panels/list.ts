@@ -97,10 +97,12 @@ async function more(signal: AbortSignal, redraw: () => void): Promise<void> {
 
 /** Begin anew when the box, the layers or the levels are others than those shown. */
 export function refreshList(redraw: () => void): void {
-  const box = get().bounds ?? get().overview.data?.extent ?? null;
-  if (!box || get().tab !== 'list') return;
+  const { bounds, mapTrouble, overview, tab } = get();
+  // Without a map, all of the city is in view.
+  const box = bounds ?? (mapTrouble === 'webgl' ? (overview.data?.extent ?? null) : null);
+  if (!box || tab !== 'list') return;
   const asked = questions(box);
-  const now = JSON.stringify([asked, get().overview.data?.layers.map(({ revision }) => revision)]);
+  const now = JSON.stringify([asked, overview.data?.layers.map(({ revision }) => revision)]);
   if (now === shownFor && problem === null) return;
   shownFor = now;
   rows = [];
@@ -125,7 +127,8 @@ function row({ layer, feature }: Row): HTMLElement {
         class: 'item',
         'aria-current': selected?.layer === layer && selected.id === id ? 'true' : null,
         'data-focus': `${layer}:${id}`,
-        onclick: () => select({ layer, id }, placeOf(feature.geometry), true),
+        // It is in view already; to fly there would make another list.
+        onclick: () => select({ layer, id }, placeOf(feature.geometry)),
       },
       h('span', { class: 'mark' }, mark(symbolOf(layer), status, 24)),
       h(

@@ -36,12 +36,12 @@ function entry(symbol: Node, word: string): HTMLElement {
 }
 
 function drawLegend(): void {
-  const { overview, levels, view, start, camera, coverage } = get();
+  const { overview, levels, view, camera, coverage } = get();
   const visible = visibleLayers();
   const resources = (overview.data?.layers ?? []).filter(
     (layer) => groupOf(layer) === 'resources' && visible.has(layer.id),
   );
-  const circle = view === 'circle' && start !== null;
+  const circle = view === 'circle' && get().circle.data !== null;
   const clustered = camera !== null && camera.zoom < CLUSTERED_BELOW_ZOOM;
   const swatch = (minutes: number) => h('span', { class: `swatch band-${minutes}` });
   part('legend').setAttribute('aria-label', t('legend'));
@@ -93,7 +93,7 @@ function drawBusy(): void {
 
 export function mapArea(): void {
   follow(['lang', 'mapTrouble'], drawButtons);
-  follow(['lang', 'theme', 'overview', 'visible', 'levels', 'view', 'start', 'camera', 'coverage'], drawLegend);
+  follow(['lang', 'theme', 'overview', 'visible', 'levels', 'view', 'circle', 'camera', 'coverage'], drawLegend);
   follow(['lang', 'overview', 'lostAt', 'mapTrouble'], drawNotice);
   follow(['overview', 'tilesBusy', 'circle'], drawBusy);
 }

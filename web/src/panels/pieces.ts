@@ -43,7 +43,7 @@ export function trouble(loaded: Loaded<unknown>, again: (() => void) | null): HT
     'div',
     { class: 'problem', role: 'alert' },
     h('p', {}, loaded.problem),
-    again && h('button', { type: 'button', onclick: again, 'data-focus': 'again' }, t('retry')),
+    again && loaded.later && h('button', { type: 'button', onclick: again, 'data-focus': 'again' }, t('retry')),
   );
 }
 

@@ -80,7 +80,7 @@ function overviewPanel(): Node[] {
   ];
 }
 
-/** What is open: the panel scrolls to its top when it is another. */
+/** What is open; what lay beneath a card is found again as it was left. */
 function subject(): string {
   const { chooser: found, selected, view, tab, start } = get();
   if (found) return 'chooser';
@@ -89,18 +89,34 @@ function subject(): string {
 }
 
 let drawn = '';
+const left = new Map<string, number>();
+
+/** Go to where this was left, or to its top; focus follows, lest it fall back to the page's start. */
+function arrive(right: HTMLElement, from: string, hadFocus: boolean): void {
+  right.scrollTop = left.get(drawn) ?? 0;
+  const now = document.activeElement;
+  if (!hadFocus || (now !== right && right.contains(now))) return;
+  const row = right.querySelector<HTMLElement>(`[data-focus="${CSS.escape(from)}"]`);
+  (row ?? right).focus({ preventScroll: true });
+}
 
 function draw(): void {
   const { chooser: found, selected, view } = get();
   const right = part('right');
   const now = subject();
+  const hadFocus = right.contains(document.activeElement);
+  const open = found !== null || selected !== null;
+  if (now !== drawn) left.set(drawn, right.scrollTop);
   right.setAttribute('aria-label', t('right'));
   if (found) fill(right, chooser());
   else if (selected) fill(right, card());
   else if (view === 'overview') fill(right, overviewPanel());
   else fill(right, circlePanel(draw));
-  if (now !== drawn) right.scrollTop = 0;
+  if (now === drawn) return;
+  const from = drawn;
   drawn = now;
+  if (open) left.delete(now);
+  arrive(right, from, hadFocus);
 }
 
 /** All that any of the panels shows. */
@@ -111,5 +127,5 @@ const SHOWN: readonly (keyof State)[] = [
 
 export function right(): void {
   follow(SHOWN, draw);
-  watch(['tab', 'bounds', 'visible', 'levels', 'overview'], () => refreshList(draw));
+  watch(['tab', 'bounds', 'visible', 'levels', 'overview', 'mapTrouble'], () => refreshList(draw));
 }

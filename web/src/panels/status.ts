@@ -1,7 +1,7 @@
 /** The last line: connection, date of the data, roads, pointer, zoom, how many of how many. */
 
 import { fill, h, part } from '../dom';
-import { MISSING, count, hour, lonLat, moment } from '../format';
+import { MISSING, count, hour, lonLat, moment, revision } from '../format';
 import { t } from '../i18n';
 import { follow, get, zone } from '../state';
 import { shownOfAll } from './right';
@@ -24,8 +24,8 @@ function drawFacts(): void {
     known &&
       h(
         'span',
-        {},
-        known.roads ? t('status.roads', { revision: known.roads.revision.slice(0, 12) }) : t('status.no_roads'),
+        { title: known.roads?.revision },
+        known.roads ? t('status.roads', { revision: revision(known.roads.revision) }) : t('status.no_roads'),
       ),
   );
 }
