@@ -164,13 +164,13 @@ export function edgeLabels(state: State): { far: LayerSpecification[]; near: Lay
       'icon-image': 'pill',
       'icon-text-fit': 'both',
       'icon-text-fit-padding': [1, 4, 1, 4],
-      'text-padding': id === 'minutes' ? 30 : 2,
+      'text-padding': id === 'minutes' ? 30 : 0,
       'text-max-angle': 180,
     },
     paint: { 'text-color': t['on-jade'] },
   });
   return {
-    far: [labels('minutes-far', 240, { maxzoom: POINTS_FROM_ZOOM })],
+    far: [labels('minutes-far', 100, { maxzoom: POINTS_FROM_ZOOM })],
     near: [labels('minutes', 420, { minzoom: POINTS_FROM_ZOOM })],
   };
 }
