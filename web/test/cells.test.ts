@@ -1,28 +1,26 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { merge, placeInCell, zoomOfCell, type Cell } from '../src/map/cells';
+import { cellOf, merge, placeInCell, zoomOfCell, type Cell } from '../src/map/cells';
 import { LEVELS, type LevelKey } from '../src/types';
 
 const ALL = new Set(LEVELS);
-
-/** The cell of a place, by the definition of the contract: columns of tile x times 8. */
-function cellOf(lon: number, lat: number, zoom: number): string {
-  const across = 8 * 2 ** zoom;
-  const sine = Math.sin((lat * Math.PI) / 180);
-  const x = (lon + 180) / 360;
-  const y = 0.5 - Math.log((1 + sine) / (1 - sine)) / (4 * Math.PI);
-  return `${Math.floor(x * across)}:${Math.floor(y * across)}`;
-}
 
 function cell(layer: string, name: string, counts: number[], id: number | null = null): Cell {
   return { layer, symbol: layer, cell: name, at: [123, 35], counts, id, properties: id ? { name: 'one' } : {} };
 }
 
+test('cells are those of the tiles: column of tile x times 8', () => {
+  // Tile 1/1/0 is the north-east quarter of the world: its corners at the equator and at 180 degrees.
+  assert.equal(cellOf([0.001, 0.001], 1), '8:7');
+  assert.equal(cellOf([179.999, 85.05], 1), '15:0');
+  assert.equal(cellOf([-180, -85.05], 0), '0:7');
+});
+
 test('a cell tells the zoom of its grid, in both hemispheres', () => {
-  for (const [lon, lat] of [[122.36, 34.56], [123.64, 35.5], [-51.2, -30], [0.01, 51.5]] as const) {
+  for (const [lon, lat] of [[122.36, 34.56], [123.64, 35.5], [-51.2, -30], [0.01, 51.5]] as [number, number][]) {
     for (let zoom = 4; zoom <= 11; zoom++) {
-      assert.equal(zoomOfCell(cellOf(lon, lat, zoom), lon), zoom);
+      assert.equal(zoomOfCell(cellOf([lon, lat], zoom), lon), zoom);
     }
   }
 });
@@ -61,14 +59,14 @@ test('one point alone is itself; one chosen of several is a cluster of one', () 
 });
 
 test('a mark stays whole in its cell', () => {
-  const [lon, lat] = [122.9, 35.1];
-  const name = cellOf(lon, lat, 9);
+  const [lon, lat] = [122.9, 35.1] as const;
+  const name = cellOf([lon, lat], 9);
   for (const radius of [0, 22, 32]) {
-    const at = placeInCell(name, [lon, lat], radius);
-    assert.equal(cellOf(at[0], at[1], 9), name);
+    const at = placeInCell(name, [lon, lat], radius, 1);
+    assert.equal(cellOf(at, 9), name);
   }
   // Half a cell of 64 px: only its centre is left, 0.5 / (8 * 512) of the world from its edge.
-  const [x] = placeInCell(name, [lon, lat], 32);
+  const [x] = placeInCell(name, [lon, lat], 32, 1);
   const part = (((x + 180) / 360) * 8 * 512) % 1;
   assert.ok(Math.abs(part - 0.5) < 1e-6, `${part}`);
 });

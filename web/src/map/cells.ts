@@ -42,10 +42,10 @@ export function zoomOfCell(cell: string, lon: number): number {
 /** Pixels of a cell's side at the zoom of its tile; closer up it is larger. */
 const CELL_PX = 64;
 
-/** A place in a cell of 0..1 by 0..1, moved so far inwards that a mark of this radius fits. */
-function inwards(part: number, radiusPx: number): number {
-  const margin = Math.min(0.5, radiusPx / CELL_PX);
-  return Math.min(1 - margin, Math.max(margin, part));
+/** A part of a cell's side, moved inwards to leave a margin. */
+function inwards(part: number, margin: number): number {
+  const most = Math.min(0.5, margin);
+  return Math.min(1 - most, Math.max(most, part));
 }
 
 function worldX(lon: number): number {
@@ -57,12 +57,28 @@ function worldY(lat: number): number {
   return 0.5 - Math.log((1 + sine) / (1 - sine)) / (4 * Math.PI);
 }
 
-/** The place of a mark within its cell, so that no donut covers a neighbour's number. */
-export function placeInCell(cell: string, [lon, lat]: LonLat, radiusPx: number): LonLat {
+/** The cell of a place in the grid of a zoom. */
+export function cellOf([lon, lat]: LonLat, zoom: number): string {
+  const across = ACROSS * 2 ** zoom;
+  return `${Math.floor(worldX(lon) * across)}:${Math.floor(worldY(lat) * across)}`;
+}
+
+/**
+ * The place of a mark within its cell, so that no donut covers a neighbour's number.
+ *
+ * `scale` is how much larger the camera draws the cell than its tile's zoom does.
+ */
+export function placeInCell(
+  cell: string,
+  [lon, lat]: LonLat,
+  radiusPx: number,
+  scale: number,
+): LonLat {
   const [column = 0, row = 0] = cell.split(':').map(Number);
   const across = ACROSS * 2 ** zoomOfCell(cell, lon);
-  const x = (column + inwards(worldX(lon) * across - column, radiusPx)) / across;
-  const y = (row + inwards(worldY(lat) * across - row, radiusPx)) / across;
+  const margin = radiusPx / (CELL_PX * scale);
+  const x = (column + inwards(worldX(lon) * across - column, margin)) / across;
+  const y = (row + inwards(worldY(lat) * across - row, margin)) / across;
   return [x * 360 - 180, (Math.atan(Math.sinh(Math.PI * (1 - 2 * y))) * 180) / Math.PI];
 }
 
@@ -96,6 +112,7 @@ interface Mark {
 export function merge(
   cells: readonly Cell[],
   levels: ReadonlySet<LevelKey>,
+  scale = 1,
 ): Feature<Point, MarkProperties & Record<string, unknown>>[] {
   const marks = new Map<string, Mark>();
   for (const cell of cells) {
@@ -116,7 +133,7 @@ export function merge(
     const level = LEVELS[counts.findIndex((n) => n > 0)] as LevelKey;
     return {
       type: 'Feature',
-      geometry: { type: 'Point', coordinates: only ? mean : placeInCell(cell, mean, donutRadius(weight) + 2) },
+      geometry: { type: 'Point', coordinates: only ? mean : placeInCell(cell, mean, donutRadius(weight) + 2, scale) },
       properties: {
         ...only?.properties,
         image: only ? `hazard/${only.symbol}/${level}/16` : `donut/${counts.join(',')}`,

@@ -1,10 +1,13 @@
 /** Keeping the clusters' source in step with the tiles, the filters and the camera. */
 
-import type { GeoJSONSource, Map as LibreMap } from 'maplibre-gl';
+import type { Geometry, Point } from 'geojson';
+import type { GeoJSONSource, Map as LibreMap, MapGeoJSONFeature } from 'maplibre-gl';
 
-import type { LayerInfo, Overview } from '../types';
-import { COUNT_NAMES, merge, zoomOfCell, type Cell } from './cells';
+import { LEVELS, type LayerInfo, type LonLat, type Overview } from '../types';
+import { COUNT_NAMES, cellOf, merge, zoomOfCell, type Cell } from './cells';
 import type { Images } from './images';
+import { levelOf } from './pick';
+import { pointIn, ringsOf } from './rings';
 import { CELLS_TO_ZOOM, CLUSTERS, POINTS_FROM_ZOOM, cityName, groups, sourceOf, type State } from './state';
 
 /** Donuts kept as images: at most 72 px square, drawn at twice that, 83 KB each. */
@@ -37,31 +40,19 @@ export class Clusters {
 
   /** Cells of one zoom in all tiles at hand. Tiles of other zooms stand in while these load. */
   private cells(zoom: number, state: State): Cell[] {
-    const found: Cell[] = [];
-    for (const info of this.layers.filter(({ id }) => state.visible.has(id))) {
-      const features = this.map.querySourceFeatures(sourceOf(this.overview, info), {
-        sourceLayer: info.id,
-        filter: ['has', 'cell'],
-      });
-      for (const { geometry, properties, id } of features) {
-        if (geometry.type !== 'Point') continue;
-        const at = geometry.coordinates as [number, number];
-        const cell = String(properties['cell']);
-        if (zoomOfCell(cell, at[0]) !== zoom) continue;
-        const counts = COUNT_NAMES.map((name) => Number(properties[name] ?? 0));
-        const single = counts.reduce((sum, n) => sum + n, 0) === 1;
-        found.push({
-          layer: info.id,
-          symbol: info.symbol,
-          cell,
-          at,
-          counts,
-          id: single && id !== undefined ? Number(id) : null,
-          properties: single ? properties : {},
+    return this.layers
+      .filter(({ id }) => state.visible.has(id))
+      .flatMap((layer) => {
+        const features = this.map.querySourceFeatures(sourceOf(this.overview, layer), {
+          sourceLayer: layer.id,
         });
-      }
-    }
-    return found;
+        const counted = features.filter(({ properties }) => 'cell' in properties);
+        const others = features.filter(({ properties }) => !('cell' in properties));
+        return [
+          ...counted.map((feature) => cellFrom(layer, feature)).filter(({ cell, at }) => zoomOfCell(cell, at[0]) === zoom),
+          ...areasAsCells(layer, others, zoom),
+        ];
+      });
   }
 
   update(state: State): void {
@@ -72,12 +63,60 @@ export class Clusters {
     // half of each would count some places twice and others not at all.
     const complete = this.sources.every((name) => this.map.isSourceLoaded(name));
     if (this.shownZoom !== null && zoom !== this.shownZoom && !complete) return;
-    const features = merge(this.cells(zoom, state), state.levels);
+    const features = merge(
+      this.cells(zoom, state),
+      state.levels,
+      2 ** (this.map.getZoom() - zoom),
+    );
     if (complete) this.shownZoom = zoom;
     source.setData({ type: 'FeatureCollection', features });
     const donuts = features.map(({ properties }) => properties.image);
     this.images.prune(new Set(donuts), MOST_DONUTS);
   }
+}
+
+type Tiled = Pick<MapGeoJSONFeature, 'geometry' | 'properties' | 'id'>;
+
+function cellFrom(layer: LayerInfo, { geometry, properties, id }: Tiled): Cell {
+  const counts = COUNT_NAMES.map((name) => Number(properties[name] ?? 0));
+  const single = counts.reduce((sum, n) => sum + n, 0) === 1;
+  return {
+    layer: layer.id,
+    symbol: layer.symbol,
+    cell: String(properties['cell']),
+    at: (geometry as Point).coordinates as LonLat,
+    counts,
+    id: single && id !== undefined ? Number(id) : null,
+    properties: single ? properties : {},
+  };
+}
+
+/** Areas are in no cell: each is counted where it lies, once, though several tiles may hold it. */
+function areasAsCells(layer: LayerInfo, features: readonly Tiled[], zoom: number): Cell[] {
+  const found = new Map<number, Cell>();
+  for (const { geometry, properties, id } of features) {
+    if (id === undefined || found.has(Number(id))) continue;
+    const at = placeOfArea(geometry);
+    if (!at) continue;
+    const level = levelOf(properties);
+    found.set(Number(id), {
+      layer: layer.id,
+      symbol: layer.symbol,
+      cell: cellOf(at, zoom),
+      at,
+      counts: LEVELS.map((key) => (key === level ? 1 : 0)),
+      id: Number(id),
+      properties,
+    });
+  }
+  return [...found.values()];
+}
+
+function placeOfArea(geometry: Geometry): LonLat | null {
+  if (geometry.type === 'Point') return geometry.coordinates as LonLat;
+  if (geometry.type !== 'Polygon' && geometry.type !== 'MultiPolygon') return null;
+  const [shell] = ringsOf(geometry);
+  return shell && shell.length >= 4 ? (pointIn(shell) as LonLat) : null;
 }
 
 /** A zoom at which any cluster is apart: from there on, tiles hold the points themselves. */
