@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import random
+import re
 import signal
 import subprocess
 import time
@@ -22,6 +23,8 @@ from demo_help import COUNTS, EDGES, write_city
 from riskmap.catalog.registry import load_catalog
 from riskmap.db.base import METADATA
 from riskmap.db.cluster import Cluster
+from riskmap.demo import generate
+from riskmap.i18n import catalogue
 
 SEED = 20_261_122
 AT = {"points": [[122.905, 35.005]], "minutes": [5, 10, 15]}
@@ -120,6 +123,13 @@ def test_generating_leaves_other_files_alone(tmp_path: Path) -> None:
     for folder in (tmp_path, mine):
         place.run("demo", "generate", "--output", folder).refused(1, "--output", "mine.txt")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_each_stage_of_the_generator_has_its_words() -> None:
+    source = Path(generate.__file__).read_text(encoding="utf-8")
+    stages = set(re.findall(r'(?:tell|progress)\("(\w+)"\)', source))
+    assert "terrain" in stages and "files" in stages
+    assert {f"demo.making.{stage}" for stage in stages} <= catalogue().keys()
 
 
 def asked(place: Place, reply: str) -> tuple[int, str]:
