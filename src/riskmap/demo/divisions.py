@@ -90,7 +90,8 @@ def _communities(
     bend = [260.0 * smooth_noise(random, grid, 6000, 1800, 2.0) for _ in range(2)]
 
     def bent(xy: Floats) -> Floats:
-        return xy + np.column_stack([grid.sample(field, xy) for field in bend])
+        moved: Floats = xy + np.column_stack([grid.sample(field, xy) for field in bend])
+        return moved
 
     # The noise is constant within a raster cell, so equal vertices move equally.
     borders = shapely.set_precision(shapely.transform(shapely.union_all(pieces), bent), 0.5)
@@ -123,15 +124,17 @@ def _owners(
 
 
 def _multi(shape: Any) -> MultiPolygon:
-    parts = [part for part in shapely.get_parts(shape) if isinstance(part, Polygon)]
-    return MultiPolygon(sorted(parts, key=lambda part: (-part.area, part.bounds)))
+    parts = [part for part in shapely.get_parts(shape).tolist() if part.geom_type == "Polygon"]
+    parts.sort(key=lambda part: (-part.area, part.bounds))
+    return MultiPolygon(parts)
 
 
 def _nearest(points: Floats, centres: Floats, scale: Floats) -> Labels:
     distance = np.hypot(
         points[:, None, 0] - centres[None, :, 0], points[:, None, 1] - centres[None, :, 1]
     )
-    return np.argmin(distance / scale, axis=1).astype(np.int64)
+    nearest: Labels = np.argmin(distance / scale, axis=1).astype(np.int64)
+    return nearest
 
 
 def _residents(

@@ -79,7 +79,7 @@ def _reaches(places: Places, streams: list[Stream]) -> list[tuple[Floats, float]
 def _hilly(places: Places, path: Floats) -> bool:
     """Say whether the ground rises steeply beside a path."""
     around = np.concatenate([path + shift for shift in ([300, 0], [-300, 0], [0, 300], [0, -300])])
-    return bool(np.mean(places.slope_at(around) > 0.08) > 0.3)
+    return bool(np.mean(places.slope_at(around) > 0.06) > 0.3)
 
 
 def flash_flood_zones(places: Places) -> list[Feature]:
@@ -95,9 +95,10 @@ def flash_flood_zones(places: Places) -> list[Feature]:
     middles = np.array([path[len(path) // 2] for path, _ in reaches])
     fits = places.usable(middles) | (places.community_at(middles) >= 0)
     lived_in = places.grid.sample(places.near_people(700), middles)
-    along_roads = places.grid.sample(places.near_roads(1200), middles)
+    # A valley with a road has houses.
+    beside, near = (places.grid.sample(places.near_roads(m), middles) for m in (300, 1200))
     lots = rng.standard_exponential(len(reaches))
-    keys = lots / (np.sqrt(lived_in + 3.0) * (0.25 + along_roads))
+    keys = lots / (np.power(lived_in + 3.0, 0.4) * (0.06 + near + 4.0 * beside))
     shapes: list[shapely.Polygon] = []
     catchments: list[float] = []
     for row in np.argsort(keys, kind="stable"):

@@ -22,12 +22,14 @@ from riskmap.demo.places import (
 
 GEOHAZARDS: Final = 2331
 FAULTS: Final = 9
-# Rise over run: 0.1 is 6 degrees. What slides or falls needs at least that.
-STEEP: Final = 0.10
+# Rise over run of a cell of 100 m: 0.08 is 5 degrees, and steeper where a road cuts into it. What
+# slides or falls needs at least that.
+STEEP: Final = 0.08
 ON_SLOPES: Final = ("landslide", "collapse", "unstable_slope")
 _SINKING: Final = ("ground_collapse", "ground_fissure", "land_subsidence")
-# Far from roads: there is nobody to warn, and no team comes in time.
-REMOTE: Final = 260
+# Off the roads a team walks; far from them no team comes in time.
+OFF_ROAD: Final = 240
+REMOTE: Final = 130
 ON_ISLAND: Final = 6
 
 # Type: number, Chinese, English, code of the type in a national site code.
@@ -84,26 +86,27 @@ def danger_grade(persons: int, property_wan_yuan: float) -> str:
 def _sites(places: Places, rng: np.random.Generator) -> list[tuple[str, Floats, bool]]:
     """Return type, place, and whether it is remote."""
     terrain = places.terrain
-    near = places.near_roads(3500)
     # Cut slopes beside roads slide most, and where people live each slide is surveyed.
-    lived_in = np.power(places.near_people(1200) + 5.0, 0.3) * (0.3 + places.near_roads(1000))
+    beside, near = places.near_roads(350), places.near_roads(3000)
+    lived_in = np.power(places.near_people(1200) + 5.0, 0.3)
     steep = np.where(terrain.slope >= STEEP, np.minimum(terrain.slope, 0.8) ** 1.2, 0.0)
-    steep = np.where(terrain.land, steep, 0.0)
+    steep = np.where(terrain.land, steep, 0.0) * lived_in
     types = [name for name in ON_SLOPES for _ in range(_TYPES[name][0])]
     rng.shuffle(types)
-    far = np.where(near, 0.0, steep)
-    remote = min(REMOTE, int(np.count_nonzero(far)) // 4)
-    usual = np.where(near, steep * lived_in, 0.0)
-    drawn = [(xy, True) for xy in places.draw(rng, far, remote)]
-    drawn += [(xy, False) for xy in places.draw(rng, usual, len(types) - remote)]
+    away = np.where(near, 0.0, steep)
+    remote = min(REMOTE, int(np.count_nonzero(away)) // 4)
+    usual = len(types) - OFF_ROAD - remote
+    drawn = [(xy, True) for xy in places.draw(rng, away, remote)]
+    drawn += [(xy, False) for xy in places.draw(rng, steep * (near & ~beside), OFF_ROAD)]
+    drawn += [(xy, False) for xy in places.draw(rng, steep * beside, usual)]
     sites = [(name, xy, far_off) for name, (xy, far_off) in zip(types, drawn, strict=True)]
     # Debris flows come down valleys; the rest sinks in the plain where people live, and on the
     # island that no bridge reaches.
-    valley = np.where((terrain.river_m > 60) & (terrain.river_m < 1500) & near, steep, 0.0)
+    valley = steep * ((terrain.river_m > 60) & (terrain.river_m < 1500) & places.near_roads(900))
     flows = _TYPES["debris_flow"][0]
     sites += [("debris_flow", xy, False) for xy in places.draw(rng, valley, flows)]
     types = [name for name in _SINKING for _ in range(_TYPES[name][0])]
-    flat = np.where((terrain.slope < 0.05) & terrain.land & near, lived_in, 0.0)
+    flat = np.where((terrain.slope < 0.05) & terrain.land & beside, lived_in, 0.0)
     island = _on_island(places, rng, ON_ISLAND)
     plain = places.draw(rng, flat, len(types) - len(island))
     sites += [(name, xy, True) for name, xy in zip(types, island, strict=False)]

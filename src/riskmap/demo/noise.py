@@ -28,8 +28,9 @@ def smooth_noise(
     low, high = 1 / longest_m, 1 / shortest_m
     amplitude = frequency**-fall / (1 + (low / frequency) ** 6) / (1 + (frequency / high) ** 6)
     amplitude[0, 0] = 0.0
-    field = np.fft.irfft2(spectrum * amplitude, s=white.shape)
-    return (field - field.mean()) / field.std()
+    field: Floats = np.fft.irfft2(spectrum * amplitude, s=white.shape)
+    scaled: Floats = (field - field.mean()) / field.std()
+    return scaled
 
 
 def ridges(random: np.random.Generator, grid: Grid, longest_m: float, shortest_m: float) -> Floats:
@@ -53,4 +54,5 @@ def box_mean(field: Floats, radius: int) -> Floats:
     width = 2 * radius + 1
     whole = sums[width:, width:] - sums[:-width, width:] - sums[width:, :-width]
     whole = whole + sums[:-width, :-width]
-    return whole[: field.shape[0], : field.shape[1]] / width**2
+    mean: Floats = whole[: field.shape[0], : field.shape[1]] / width**2
+    return mean

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import contourpy
 import numpy as np
@@ -56,7 +56,10 @@ def regions_above(grid: Grid, field: Floats, level: float, *, step: int = 1) -> 
     x = np.concatenate(([x[0] - step * grid.cell_m], x, [x[-1] + step * grid.cell_m]))
     y = np.concatenate(([y[0] - step * grid.cell_m], y, [y[-1] + step * grid.cell_m]))
     generator = contourpy.contour_generator(x, y, padded, fill_type=contourpy.FillType.OuterOffset)
-    points, offsets = generator.filled(level, np.inf)
+    # With OuterOffset the answer is this pair; the stubs know the union of all fill types.
+    points, offsets = cast(
+        "tuple[list[Floats], list[npt.NDArray[np.uint32]]]", generator.filled(level, np.inf)
+    )
     shapes = []
     for ring, offset in zip(points, offsets, strict=True):
         rings = [ring[offset[i] : offset[i + 1]] for i in range(len(offset) - 1)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -196,7 +196,8 @@ def _join(course: Course, courses: list[Course], land: MultiPolygon) -> Course:
         ahead = xy[-1] - xy[-2]
         ahead = ahead / max(1.0, float(np.hypot(*ahead))) * 1500
         line = LineString([*xy, xy[-1] + ahead])
-        stops = [(line.project(point), None) for point in _points(line, land.boundary)]
+        shores = _points(line, land.boundary)
+        stops: list[tuple[float, int | None]] = [(line.project(at), None) for at in shores]
         stops = [stop for stop in stops if stop[0] > 0.5 * line.length] or stops
     else:
         line = LineString(xy)
@@ -217,8 +218,8 @@ def _join(course: Course, courses: list[Course], land: MultiPolygon) -> Course:
     wet = course.catchment_km2[np.minimum(np.arange(keep + 1), last)]
     floor = 0.3
     if parent is not None:
-        main = courses[parent]
-        floor = float(main.bed_m[np.hypot(*(main.xy - points[-1]).T).argmin()])
+        into = courses[parent]
+        floor = float(into.bed_m[np.hypot(*(into.xy - points[-1]).T).argmin()])
     bed = np.maximum(np.minimum.accumulate(bed - 2), floor)
     return Course(points, bed, wet, parent)
 
@@ -293,4 +294,4 @@ def river_shape(course: Course, tolerance_m: float) -> Polygon | MultiPolygon:
     width = course.width_m[nearest]
     discs = shapely.buffer(shapely.points(xy), width / 2, quad_segs=2)
     reaches = [shapely.union(discs[i], discs[i + 1]).convex_hull for i in range(len(discs) - 1)]
-    return shapely.union_all(reaches).simplify(2.0)
+    return cast("Polygon | MultiPolygon", shapely.union_all(reaches).simplify(2.0))

@@ -13,9 +13,9 @@ from riskmap.demo.places import Places
 
 # Cells of 200 m, as the rivers are routed on.
 _CELL_M: Final = 200.0
-_SPRING_KM2: Final = 0.2
+_SPRING_KM2: Final = 0.16
 # Below this the valley belongs to a river of the plain.
-_LOWEST_M: Final = 20.0
+_LOWEST_M: Final = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ def hill_streams(places: Places) -> list[Stream]:
             area[below[cell]] += area[cell]
     area_km2 = np.array(area)
     # A valley: enough water, hills around it, above the plain.
-    hilly = (_spread(slope) > 0.09) & land & (height > _LOWEST_M)
+    hilly = (_spread(slope) > 0.07) & land & (height > _LOWEST_M)
     wet = ((area_km2 >= _SPRING_KM2) & hilly.ravel()).tolist()
     taken = [False] * len(area)
     streams = []

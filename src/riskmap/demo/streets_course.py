@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Final
 
 import numpy as np
@@ -63,8 +64,8 @@ def smooth(plan: Plan, rng: np.random.Generator) -> Floats:
     return xy
 
 
-def strokes(plan: Plan, xy: Floats) -> list[tuple[Ints, int]]:
-    """Chain the steps into streets: nodes and rank, going straight on where the rank is the same."""
+def strokes(plan: Plan, xy: Floats) -> list[tuple[Ints, int]]:  # noqa: PLR0912 - one walk
+    """Chain the steps into streets (nodes and rank) that go straight on in the same rank."""
     a, b, rank = plan.routes.edges()
     ends: dict[int, list[int]] = {}
     for edge, (i, j) in enumerate(zip(a.tolist(), b.tolist(), strict=True)):
@@ -154,7 +155,7 @@ def _runs(
     edge_flag = flag[1:] & flag[:-1]
     stops = [0, *(np.flatnonzero(edge_flag[1:] != edge_flag[:-1]) + 1).tolist(), len(edge_flag)]
     runs: list[tuple[int, int, bool]] = []
-    for first, last in zip(stops[:-1], stops[1:], strict=True):
+    for first, last in itertools.pairwise(stops):
         raised = bool(edge_flag[first]) and last - first >= least
         if runs and not raised and not runs[-1][2]:
             runs[-1] = (runs[-1][0], last, False)

@@ -73,19 +73,19 @@ def street_grids(
     """
     lines: list[Line] = []
     turns = rng.uniform(0.0, np.pi / 2.0, size=len(centres))
-    tree = shapely.STRtree(shapely.points(centres))
-    road_tree = shapely.STRtree(shapely.linestrings(site.roads))
+    tree = shapely.STRtree(np.asarray(shapely.points(centres)))
+    road_tree = shapely.STRtree(np.asarray(shapely.linestrings(site.roads)))
     for face in faces:
         seed = rng.integers(1 << 62)
         own = np.random.default_rng(seed)
         if face.area <= _OWN_TURN_M2:
             lines += _fill(site, face, _turn_of(face), spacing_m, own, road_tree)
             continue
-        rest = face
+        rest: BaseGeometry = face
         # Places stand on the roads that bound the face: what counts is how near they are.
         for k in sorted(tree.query(face, predicate="dwithin", distance=_PLACE_M).tolist()):
             disc = shapely.Point(centres[k]).buffer(_PLACE_M, quad_segs=4)
-            part = shapely.intersection(disc, face)
+            part: BaseGeometry = shapely.intersection(disc, face)
             # Where the next place is nearer, its streets run.
             near = tree.query(shapely.Point(centres[k]), predicate="dwithin", distance=2 * _PLACE_M)
             for other in sorted(near.tolist()):
@@ -238,7 +238,7 @@ def _reached_over(face: shapely.Polygon, seg: Floats, at: Ints) -> Floats:
     """Cut pieces that leave the face `_REACH_M` beyond its edge."""
     seg = seg.copy()
     out = np.flatnonzero((at[:, 3] == 0) | (at[:, 4] == 0))
-    edge = shapely.intersection(shapely.linestrings(seg[out]), face.exterior)
+    edge = np.asarray(shapely.intersection(shapely.linestrings(seg[out]), face.exterior))
     for k, crossing in zip(out.tolist(), edge, strict=True):
         points = shapely.get_coordinates(crossing)
         inner, outer = (0, 1) if at[k, 3] else (1, 0)

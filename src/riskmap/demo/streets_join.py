@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -45,7 +46,8 @@ class Pieces:
     @property
     def length_m(self) -> Floats:
         """Length of each piece."""
-        return np.hypot(*(self.node_xy[self.end] - self.node_xy[self.start]).T)
+        across = self.node_xy[self.end] - self.node_xy[self.start]
+        return np.hypot(across[:, 0], across[:, 1])
 
 
 def meet(lines: Sequence[Line]) -> Pieces:
@@ -85,7 +87,7 @@ def _crossings(
 ) -> tuple[Ints, Floats, Floats]:
     """Return piece, share along it and place of every vertex to add."""
     ground = np.flatnonzero(level == 0)
-    shapes = shapely.linestrings(np.stack([a[ground], b[ground]], axis=1))
+    shapes = np.asarray(shapely.linestrings(np.stack([a[ground], b[ground]], axis=1)))
     i, j = shapely.STRtree(shapes).query(shapes, predicate="intersects")
     i, j = ground[i[i < j]], ground[j[i < j]]
     meets = (a[i] == b[j]).all(axis=1) | (b[i] == a[j]).all(axis=1)
@@ -191,7 +193,8 @@ def _hub(net: Pieces) -> int:
 def _stubs(pieces: Pieces) -> Bools:
     degree = np.bincount(np.concatenate([pieces.start, pieces.end]), minlength=len(pieces.node_xy))
     loose = (degree[pieces.start] == 1) | (degree[pieces.end] == 1)
-    return loose & (pieces.length_m < _STUB_M) & (pieces.level == 0)
+    short: Bools = loose & (pieces.length_m < _STUB_M) & (pieces.level == 0)
+    return short
 
 
 def _anchored(pieces: Pieces, foot_line: Bools) -> Pieces:
@@ -224,7 +227,7 @@ def _flood(sources: Bools, first: Ints, to: Ints) -> Bools:
     return np.asarray(_flooded(sources.copy(), first, to))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _flooded(seen: Any, first: Any, to: Any) -> Any:
     stack = np.empty(len(seen), np.int64)
     size = 0
@@ -255,7 +258,7 @@ def as_ways(pieces: Pieces, lines: Sequence[Line], both_ways: Bools) -> Streets:
         | (pieces.start[1:] != pieces.end[:-1])
     )
     stops = [*np.flatnonzero(breaks).tolist(), len(pieces.line)]
-    for first, last in zip(stops[:-1], stops[1:], strict=True):
+    for first, last in itertools.pairwise(stops):
         nodes = [int(pieces.start[first]), *pieces.end[first:last].tolist()]
         for node in nodes:
             if number[node] < 0:

@@ -54,8 +54,8 @@ def along(xy: Floats) -> Floats:
 
 def at(xy: Floats, metres: npt.ArrayLike) -> Floats:
     """Return the points so many metres along a course."""
-    m = along(xy)
-    return np.column_stack([np.interp(metres, m, xy[:, 0]), np.interp(metres, m, xy[:, 1])])
+    m, wanted = along(xy), np.asarray(metres, dtype=np.float64)
+    return np.column_stack([np.interp(wanted, m, xy[:, 0]), np.interp(wanted, m, xy[:, 1])])
 
 
 def normals(xy: Floats) -> Floats:
@@ -111,7 +111,7 @@ def spans_inside(
     for part in shapely.get_parts(shapely.intersection(course, area)):
         if part.geom_type == "LineString" and part.length > 0.5:
             ends = shapely.points(shapely.get_coordinates(part)[[0, -1]])
-            a, b = sorted(shapely.line_locate_point(course, ends).tolist())
+            a, b = sorted(np.asarray(shapely.line_locate_point(course, ends)).tolist())
             spans.append((a - beyond_m, b + beyond_m))
     return merged(spans, gap_m)
 

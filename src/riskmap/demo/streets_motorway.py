@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import shapely
-
 from shapely.geometry.base import BaseGeometry
 
 from riskmap.demo.ground import Floats
@@ -29,8 +29,8 @@ HALF_M: Final = 12.0
 _RAMP_SIDE_M: Final = 75.0
 _RAMP_M: Final = 330.0
 _LOOP_M: Final = 130.0
-# Interchanges are no nearer to each other than this, farther apart where few people live.
-_APART_M: Final = (2400.0, 5500.0)
+# Interchanges are no nearer to each other than this.
+_APART_M: Final = 2400.0
 _CLEAR_M: Final = 45.0
 _MEET_M: Final = 4000.0
 
@@ -57,7 +57,7 @@ def plan_motorways(plan: Plan, xy: Floats, rng: np.random.Generator) -> list[Flo
     ring = _ring_points(plan, centre, ring_m, rng)
     nodes: list[int] = []
     used = cost.copy()
-    for a, b in zip(ring, ring[1:], strict=False):
+    for a, b in itertools.pairwise(ring):
         _, before = routes.spread(used, np.array([a]), target=b, reuse=1.0)
         nodes += routes.path(before, b)[1 if nodes else 0 :].tolist()
     closed = ring[0] == ring[-1]
@@ -208,37 +208,9 @@ def interchanges(motorways: list[Motorway], roads: list[Line], wet: BaseGeometry
     tree = shapely.STRtree([shapely.LineString(road.xy) for road in roads])
     middles = [shapely.LineString(one.middle) for one in motorways]
     for k, one in enumerate(motorways):
-        knots: list[float] = []
-        for other in range(len(motorways)):
-            if other != k:
-                meetings: list[float] = []
-                for point in _points(shapely.intersection(middles[k], middles[other])):
-                    knots.append(float(middles[k].project(point)))
-                    # Two that wind around each other meet in one place only.
-                    lone = all(abs(knots[-1] - m) > _MEET_M for m in meetings)
-                    if other > k and lone:
-                        meetings.append(knots[-1])
-                        ramps += _clover(one, motorways[other], point)
-        crossings: list[tuple[float, float]] = []
-        for row in sorted(tree.query(middles[k], predicate="intersects").tolist()):
-            for point in _points(
-                shapely.intersection(middles[k], shapely.LineString(roads[row].xy))
-            ):
-                crossings.append((float(middles[k].project(point)), row))
-        length = middles[k].length
-        chosen: list[float] = []
-        for s, row in sorted(crossings, key=lambda c: (_weight(roads[int(c[1])]), c[0])):
-            clear = 700.0 < s < length - 700.0
-            if not clear or any(abs(s - m) < 1300.0 for m in knots):
-                continue
-            if any(abs(s - m) < _APART_M[0] for m in chosen):
-                continue
-            if _below(one.right, at(one.middle, [s])[0]):
-                continue
-            if not _square(one.middle, s, roads[int(row)].xy):
-                continue
-            chosen.append(s)
-        for s in chosen:
+        knots, clovers = _knots(motorways, middles, k)
+        ramps += clovers
+        for s in _crossroads(one, middles[k], roads, tree, knots):
             point = at(one.middle, [s])[0]
             for name in ("right", "left"):
                 way = getattr(one, name)
@@ -248,6 +220,51 @@ def interchanges(motorways: list[Motorway], roads: list[Line], wet: BaseGeometry
                     setattr(one, name, way)
                     ramps.append(ramp)
     return ramps
+
+
+def _knots(
+    motorways: list[Motorway], middles: list[shapely.LineString], k: int
+) -> tuple[list[float], list[Line]]:
+    """Return where a motorway meets the others, and the ramps to those after it."""
+    knots: list[float] = []
+    ramps: list[Line] = []
+    for other in range(len(motorways)):
+        meetings: list[float] = []
+        for point in (
+            _points(shapely.intersection(middles[k], middles[other])) if other != k else ()
+        ):
+            knots.append(float(middles[k].project(point)))
+            # Two that wind around each other meet in one place only.
+            if other > k and all(abs(knots[-1] - m) > _MEET_M for m in meetings):
+                meetings.append(knots[-1])
+                ramps += _clover(motorways[k], motorways[other], point)
+    return knots, ramps
+
+
+def _crossroads(
+    one: Motorway,
+    middle: shapely.LineString,
+    roads: list[Line],
+    tree: shapely.STRtree,
+    knots: list[float],
+) -> list[float]:
+    """Return where a motorway has an interchange with an ordinary road, the greatest first."""
+    crossings = [
+        (_weight(roads[row]), float(middle.project(point)), row)
+        for row in sorted(tree.query(middle, predicate="intersects").tolist())
+        for point in _points(shapely.intersection(middle, shapely.LineString(roads[row].xy)))
+    ]
+    chosen: list[float] = []
+    for _, s, row in sorted(crossings):
+        if (
+            700.0 < s < middle.length - 700.0
+            and all(abs(s - m) >= 1300.0 for m in knots)
+            and all(abs(s - m) >= _APART_M for m in chosen)
+            and not _below(one.right, at(one.middle, [s])[0])
+            and _square(one.middle, s, roads[row].xy)
+        ):
+            chosen.append(s)
+    return chosen
 
 
 def _weight(road: Line) -> int:
@@ -266,7 +283,7 @@ def _square(middle: Floats, s: float, road: Floats) -> bool:
     there = at(road, [m - 60.0, m + 60.0])
     a, b = here[2] - here[0], there[1] - there[0]
     sine = abs(float(a[0] * b[1] - a[1] * b[0])) / max(float(np.hypot(*a) * np.hypot(*b)), 1e-9)
-    return sine > np.sin(np.radians(40.0))
+    return bool(sine > np.sin(np.radians(40.0)))
 
 
 def _below(way: Line, point: Floats) -> bool:
@@ -347,7 +364,7 @@ def lift(motorways: list[Motorway], ramps: list[Line], others: list[Line]) -> li
     b = np.concatenate([line.xy[1:] for line in ground])
     level = np.concatenate([line.level for line in ground])
     on = level >= 0
-    shapes = shapely.linestrings(np.stack([a[on], b[on]], axis=1))
+    shapes = np.asarray(shapely.linestrings(np.stack([a[on], b[on]], axis=1)))
     tree = shapely.STRtree(shapes)
     out: list[Line] = []
     for k, one in enumerate(motorways):
@@ -373,7 +390,7 @@ def lift(motorways: list[Motorway], ramps: list[Line], others: list[Line]) -> li
 
 def _crossed(course: shapely.LineString, other: shapely.LineString) -> list[float]:
     """Return where another line is crossed, not where it only begins or ends."""
-    ends = shapely.points(shapely.get_coordinates(other)[[0, -1]])
+    ends = np.asarray(shapely.points(shapely.get_coordinates(other)[[0, -1]]))
     return [
         float(course.project(point))
         for point in _points(shapely.intersection(course, other))

@@ -64,7 +64,8 @@ def hill_paths(terrain: Terrain, roads: list[Line], rng: np.random.Generator) ->
     feet = feet[(steep > 0.05) & (grid.sample(terrain.river_m, feet) > 200.0)]
     if len(feet) == 0:
         return []
-    rise = np.stack(np.gradient(terrain.elevation_m, grid.cell_m), axis=-1)
+    north, east = np.gradient(terrain.elevation_m, grid.cell_m)
+    rise = np.stack([north, east], axis=-1)
     lines: list[Line] = []
     for start in feet[np.sort(rng.permutation(len(feet))[:420])]:
         course = [start]

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from riskmap.demo.ground import Floats, People, Terrain
 from riskmap.demo.streets_route import NOWHERE, STEP_M, Ints, RouteGrid
@@ -76,14 +77,14 @@ def make_plan(
     return plan
 
 
-def _inside(shape: shapely.Geometry, xy: Floats) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _inside(shape: BaseGeometry, xy: Floats) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Return which points are inside, looking only at those in the shape's box."""
     west, south, east, north = shape.bounds
     inside = (xy[:, 0] > west) & (xy[:, 0] < east) & (xy[:, 1] > south) & (xy[:, 1] < north)
     near = np.flatnonzero(inside)
     shapely.prepare(shape)
     inside[near] = shapely.contains_xy(shape, xy[near])
-    return inside
+    return np.asarray(inside, dtype=np.bool_)
 
 
 def _mainland(routes: RouteGrid) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -219,8 +220,8 @@ def _villages(plan: Plan, rng: np.random.Generator) -> None:
     plan.places[UNCLASSIFIED] = np.array(kept, dtype=np.int64)
     # A tree alone sends everybody through its trunk: join some neighbours, too.
     xy = routes.xy[plan.places[UNCLASSIFIED]]
-    tree = shapely.STRtree(shapely.points(xy))
-    pairs = tree.query(shapely.points(xy), predicate="dwithin", distance=2600.0).T
+    points = np.asarray(shapely.points(xy))
+    pairs = shapely.STRtree(points).query(points, predicate="dwithin", distance=2600.0).T
     for i, j in sorted((int(a), int(b)) for a, b in pairs if a < b):
         if rng.random() < 0.22:
             start, target = kept[i], kept[j]

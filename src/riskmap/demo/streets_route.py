@@ -163,13 +163,14 @@ def grown(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Return the mask and the cells around it."""
     wide = np.pad(mask, 1)
     rows, columns = mask.shape
-    return np.logical_or.reduce(
+    around: npt.NDArray[np.bool_] = np.logical_or.reduce(
         [wide[r : r + rows, c : c + columns] for r in range(3) for c in range(3)]
     )
+    return around
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _spread(
+@njit(cache=True)
+def _spread(  # noqa: PLR0912, PLR0915 - compiled as one
     cost: Any,
     rank: Any,
     offset: Any,
