@@ -39,6 +39,7 @@ FLAGS = (
     "--enable-unsafe-swiftshader",
 )
 COLOURS = 256
+NEAR_DEG = 0.045  # 5 km
 # The map has rested for some frames, and the figures are there.
 READY = """
 () => {
@@ -134,17 +135,26 @@ def take_all(url: str, folder: Path) -> None:
 
 
 def main_station(url: str) -> dict[str, Any]:
-    """Return the team with the most people among the fire stations: the middle of a good circle."""
+    """Return the fire station with the most other teams around: the middle of a good circle."""
     overview = httpx.get(f"{url}/overview", timeout=60).json()
-    found = []
+    teams = []
     for layer in overview["layers"]:
         if layer["role"] == "team":
-            items = f"{url}/collections/{layer['id']}/items?kind=fire_station&limit=1000"
+            items = f"{url}/collections/{layer['id']}/items?limit=1000"
             for feature in httpx.get(items, timeout=60).json()["features"]:
-                found.append({**feature, "layer": layer["id"]})
-    if not found:
+                if feature["geometry"]["type"] == "Point":
+                    teams.append({**feature, "layer": layer["id"]})
+    stations = [team for team in teams if team["properties"].get("kind") == "fire_station"]
+    if not stations:
         raise SystemExit("没有消防站可画响应圈 | no fire station to draw a circle of")
-    return max(found, key=lambda team: (team["properties"]["personnel"] or 0, -team["id"]))
+    xy = np.array([team["geometry"]["coordinates"] for team in teams])
+
+    def neighbours(station: dict[str, Any]) -> int:
+        lon, lat = station["geometry"]["coordinates"]
+        east = (xy[:, 0] - lon) * np.cos(np.radians(lat))
+        return int((np.hypot(east, xy[:, 1] - lat) < NEAR_DEG).sum())
+
+    return max(stations, key=neighbours)
 
 
 def take(browser: Any, address_: str, size: dict[str, int]) -> bytes:

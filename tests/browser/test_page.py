@@ -279,6 +279,10 @@ def test_a_click_on_bare_ground_draws_the_circle(
         drawn = time_to_bands(page, middle(page))
         with capsys.disabled():
             print(f"\ncircle by click: {drawn}")  # noqa: T201 - measured, not asserted
+            page.keyboard.press("Escape")
+            page.wait_for_selector("#right table.bands", state="detached")
+            drawn = time_to_bands(page, middle(page))
+            print(f"and again: {drawn}")  # noqa: T201
         asked = drawn["asked"]["points"][0]
         assert asked == pytest.approx(place, abs=1e-4)
         answer = demo.served.client.post("/analysis/response-circles", json=drawn["asked"]).json()
@@ -466,3 +470,19 @@ def test_nothing_is_cut_off(
               .map((e) => `${e.tagName}.${e.className}: ${e.textContent}`)"""
         )
         assert cut == []
+
+
+def test_the_readme_s_notebook_lines_hold(demo: Demo) -> None:
+    """README "In a notebook", with the address of this service."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"## In a notebook.*?```python\n(.*?)```", readme, re.DOTALL)
+    assert block is not None
+    known: dict[str, Any] = {}
+    code = block[1].replace("http://127.0.0.1:8000", demo.url)
+    assert code != block[1]
+    exec(code, known)  # noqa: S102 - our own words
+    answer = demo.get("/collections/geohazard-points/items", risk_level="1,null", limit=1)
+    assert len(known["hazards"]) == answer["numberMatched"] > 0
+    assert known["circle"]["people"].iloc[-1] > 10_000
+    html = known["city"].map(known["hazards"], circle=known["circle"]).get_root().render()
+    assert "演示数据" in html

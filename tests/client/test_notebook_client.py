@@ -226,6 +226,19 @@ def test_reach_lists_the_teams_by_arrival(online: Online, city: Client) -> None:
     assert list(nobody.columns) == list(teams.columns)
 
 
+def test_overview_and_coverage_are_the_service_s(online: Online, city: Client) -> None:
+    overview = online.served.get("/overview").json()
+    assert city.overview()["layers"] == overview["layers"]
+    answer = online.served.get("/analysis/coverage", minutes=12).json()
+    frame = city.coverage(12)
+    assert len(frame) == 5 * len(answer["layers"]) > 0
+    for row in frame.itertuples():
+        counted = answer["layers"][row.layer]["by_risk_level"][row.risk_level]
+        assert (frame["count"][row.Index], row.covered) == (counted["count"], counted["covered"])
+    assert frame.attrs["total"] == answer["total"]
+    assert frame["covered"].sum() == answer["total"]["covered"]
+
+
 # ---------------------------------------------------------------- errors
 
 

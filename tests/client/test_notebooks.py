@@ -36,10 +36,14 @@ print(_json.dumps({
 @pytest.fixture(scope="module")
 def online(cluster: Cluster, migrated: str) -> Iterator[Online]:
     with an_online_city(cluster, migrated) as found:
-        station, shelter = (f"POINT({lon} {lat})" for lon, lat in (place(5, 2), place(8, 2)))
-        team = {"code": "T", "name": "测试消防站", "kind": "fire_station", "personnel": 900}
-        put(found.served.database, "rescue-teams", {**team, "geom": station})
-        put(found.served.database, "shelters", {"code": "S", "name": "测试小学", "geom": shelter})
+        lon, lat = place(5, 2)
+        team = {"code": "T", "name": "测试消防站", "kind": "fire_station"}
+        put(found.served.database, "rescue-teams", {**team, "geom": f"POINT({lon} {lat})"})
+        # More than lie around any other station.
+        for column in range(10):
+            lon, lat = place(column, 2)
+            shelter = {"code": f"S{column}", "name": "测试小学", "geom": f"POINT({lon} {lat})"}
+            put(found.served.database, "shelters", shelter)
         yield found
 
 

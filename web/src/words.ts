@@ -42,6 +42,14 @@ export function groupOf(layer: LayerInfo): Group {
   }
 }
 
+/** Points before areas before lines, and teams before shelters before depots. */
+export function inOrder(layers: LayerInfo[]): LayerInfo[] {
+  const resources = ['team', 'shelter', 'depot'];
+  const rank = ({ role, cluster, by_risk_level }: LayerInfo) =>
+    resources.includes(role) ? resources.indexOf(role) : cluster ? 0 : by_risk_level ? 1 : 2;
+  return [...layers].sort((a, b) => rank(a) - rank(b));
+}
+
 /** Units as the other language writes them. */
 const UNITS_EN: Record<string, string> = {
   人: 'people',

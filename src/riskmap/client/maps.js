@@ -17,9 +17,12 @@ function riskmapDraw(map, data) {
     return made;
   };
 
+  // Thousands of symbols on a whole city would hide it and each other.
+  const shrink = () => (map.getZoom() < 10.5 ? 0.6 : map.getZoom() < 12.5 ? 0.8 : 1);
+
   // A symbol: white halo, fill, outline, glyph; its path is drawn in a box of 24.
-  const paint = (context, symbol, x, y) => {
-    const scale = symbol.size / 24;
+  const paint = (context, symbol, x, y, size) => {
+    const scale = size / 24;
     const outline = new Path2D(symbol.path);
     context.save();
     context.translate(x, y);
@@ -45,7 +48,8 @@ function riskmapDraw(map, data) {
   const Mark = L.CircleMarker.extend({
     _updatePath() {
       if (this._renderer._drawing && !this._empty()) {
-        paint(this._renderer._ctx, this.options.symbol, this._point.x, this._point.y);
+        const { symbol } = this.options;
+        paint(this._renderer._ctx, symbol, this._point.x, this._point.y, symbol.size * shrink());
       }
     },
   });
@@ -130,7 +134,8 @@ function riskmapDraw(map, data) {
         const context = sample.getContext('2d');
         context.scale(2, 2);
         if (item.symbol) {
-          paint(context, data.symbols[item.symbol], 12, 10);
+          const symbol = data.symbols[item.symbol];
+          paint(context, symbol, 12, 10, symbol.size);
         } else {
           context.fillStyle = item.fill;
           context.fillRect(1, 3, 22, 14);
@@ -146,7 +151,7 @@ function riskmapDraw(map, data) {
     legend.addTo(map);
   }
   if (data.note) {
-    const note = element('div', 'position:absolute;top:8px;left:50%;transform:translateX(-50%);z-index:900;pointer-events:none;padding:2px 12px;border-radius:6px;font:600 13px/22px var(--riskmap-font);color:#7A4B00;background:#FFF3D6;border:1px solid #E0C78F;white-space:nowrap', data.note);
+    const note = element('div', 'position:absolute;top:10px;left:54px;z-index:900;pointer-events:none;padding:2px 12px;border-radius:6px;font:600 13px/22px var(--riskmap-font);color:#7A4B00;background:#FFF3D6;border:1px solid #E0C78F;white-space:nowrap', data.note);
     note.className = 'riskmap-note';
     map.getContainer().append(note);
   }

@@ -81,7 +81,8 @@ def draw(
         "start_colour": style.JADE,
         "legend": [*_level_legend(layers, lang), *_band_legend(circle, lang)],
         "note": " ".join(style.SYNTHETIC) if synthetic else None,
-        "bounds": _bounds([*frames, *([] if circle is None else [circle])], base),
+        # Who asks for a circle wants to see it: features elsewhere need not fit in.
+        "bounds": _bounds(frames if circle is None else [circle], base),
     }
     made = folium.Map(tiles=None, prefer_canvas=True, attribution_control=False)
     # folium's own lists name four other hosts.

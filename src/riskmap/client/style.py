@@ -104,8 +104,8 @@ ROADS: Final = {
 }
 
 SYNTHETIC: Final = (
-    "▲ 演示数据：全部为虚构，不得用于实际处置",
-    "Synthetic data. Not for operational use.",
+    "▲ 演示数据，不得用于实际处置",
+    "Synthetic data, not for operational use",
 )
 MINUTES: Final = ("{minutes:g} 分钟", "{minutes:g} min")
 WORDS: Final = {

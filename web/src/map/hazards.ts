@@ -18,7 +18,7 @@ import {
   type Expression,
 } from './expressions';
 import { FONTS } from './fonts';
-import { CLUSTERS, POINTS_FROM_ZOOM, kindOf, sourceOf, type State } from './state';
+import { CLUSTERS, POINTS_FROM_ZOOM, kindOf, sourceOf, symbolOrigins, type State } from './state';
 
 function shown(layer: LayerInfo, state: State): { visibility: 'visible' | 'none' } {
   return { visibility: state.visible.has(layer.id) ? 'visible' : 'none' };
@@ -246,31 +246,27 @@ export function hazardLayers(
   const levels = (TIERS[tier] as readonly LevelKey[]).filter((level) => state.levels.has(level));
   // Without levels there is one tier, and every feature is in it.
   if (!layer.by_risk_level && tier === 0) return [];
-  return [
-    {
-      id: `${layer.id}/symbol-${tier}`,
-      type: 'symbol',
-      source: sourceOf(overview, layer),
-      'source-layer': layer.id,
-      minzoom: POINTS_FROM_ZOOM,
-      // While the tiles of points are on their way, those of cells are still here.
-      filter: all(['!', ['has', 'cell']], geometryIs('Point', 'Polygon'), ...chosen(layer, levels)),
-      layout: {
-        ...shown(layer, state),
-        'icon-image': hazardImage(layer.symbol),
-        'icon-allow-overlap': true,
-        'symbol-sort-key': DANGER_ORDER,
-        ...nameLayout(nameIn(state.lang), 1.5),
-      },
-      paint: namePaint(t),
+  return symbolOrigins(overview, layer).map(({ suffix, from, filter }) => ({
+    id: `${layer.id}/symbol${suffix}-${tier}`,
+    type: 'symbol',
+    ...from,
+    minzoom: POINTS_FROM_ZOOM,
+    filter: all(...filter, ...chosen(layer, levels)),
+    layout: {
+      ...shown(layer, state),
+      'icon-image': hazardImage(layer.symbol),
+      'icon-allow-overlap': true,
+      'symbol-sort-key': DANGER_ORDER,
+      ...nameLayout(['step', ['zoom'], '', 15, nameIn(state.lang)], 1.5),
     },
-  ];
+    paint: namePaint(t),
+  }));
 }
 
-/** Names under symbols from zoom 15; the symbol stays when its name finds no room. */
-export function nameLayout(name: Expression, offset: number): object {
+/** Text under a symbol; the symbol stays when its text finds no room. */
+export function nameLayout(text: Expression, offset: number): object {
   return {
-    'text-field': ['step', ['zoom'], '', 15, name],
+    'text-field': text,
     'text-font': FONTS,
     'text-size': 12,
     'text-anchor': 'top',

@@ -3,6 +3,7 @@
 import { Map as LibreMap, ScaleControl, type GeoJSONSource, type LayerSpecification } from 'maplibre-gl';
 
 import type { Box, Circle, LonLat, MapEvents, MapOptions, MapView, Overview } from '../types';
+import { AreaSymbols } from './areas';
 import { Clusters, SPLIT_ZOOM } from './clusters';
 import { Images } from './images';
 import { circleData, labelData, uncoveredData, type Collection } from './overlays';
@@ -82,6 +83,7 @@ class LibreView implements MapView {
   private readonly images: Images;
   private readonly clusters: Clusters;
   private readonly names: DivisionNames;
+  private readonly areas: AreaSymbols;
   private readonly picker: Picker;
   private idle: boolean | null = null;
   private readonly sources: string[];
@@ -103,6 +105,7 @@ class LibreView implements MapView {
     this.images = new Images(map, state.theme);
     this.clusters = new Clusters(map, overview, this.images);
     this.names = new DivisionNames(map, overview);
+    this.areas = new AreaSymbols(map, overview);
     this.picker = new Picker(map, overview);
     map.addControl(new ScaleControl({ maxWidth: 120, unit: 'metric' }), 'bottom-right');
     map.keyboard.disableRotation();
@@ -167,7 +170,7 @@ class LibreView implements MapView {
     });
   }
 
-  /** Clusters and names are made of what the tiles hold. Tiles come in bursts: one look for each. */
+  /** Clusters, names and areas' symbols are made of what the tiles hold. Tiles come in bursts: one look for each. */
   private scheduleRead(): void {
     this.timer ??= window.setTimeout(() => {
       this.timer = undefined;
@@ -178,6 +181,7 @@ class LibreView implements MapView {
   private readTiles(): void {
     this.clusters.update(this.state);
     this.names.update(this.state);
+    this.areas.update(this.state);
   }
 
   private hover(point: { x: number; y: number }, at: LonLat): void {

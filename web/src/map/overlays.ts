@@ -5,10 +5,10 @@ import type { LayerSpecification } from 'maplibre-gl';
 
 import { tokens, type Token } from '../tokens';
 import type { Circle, LonLat, Uncovered } from '../types';
-import { type Expression } from './expressions';
+import { byZoom, type Expression } from './expressions';
 import { FONTS } from './fonts';
-import { disjoint, outside, ringsOf } from './rings';
-import type { Overlay, State } from './state';
+import { disjoint, outside } from './rings';
+import { POINTS_FROM_ZOOM, type Overlay, type State } from './state';
 import { worded } from './words';
 
 export type Collection = FeatureCollection<Geometry, Record<string, unknown>>;
@@ -38,6 +38,9 @@ function edgeWidth(fromWidest: number): number {
   return [3.4, 2.2, 1.8][fromWidest] ?? 1.8;
 }
 
+/** Width of the line around a hole. */
+const HOLE_PX = 1.4;
+
 /** The areas of a circle, disjoint, and the veil around them; and its edges. */
 export function circleData(circle: Circle | null): Record<'bands' | 'edges' | 'starts', Collection> {
   if (!circle || circle.features.length === 0) return { bands: EMPTY, edges: EMPTY, starts: EMPTY };
@@ -48,12 +51,16 @@ export function circleData(circle: Circle | null): Record<'bands' | 'edges' | 's
   });
   const widest = disks[0];
   const veil = widest ? [feature(outside(widest), { token: 'veil', opacity: -1 })] : [];
-  const edges = circle.features.map(({ geometry, properties }, at) =>
-    feature(
-      { type: 'MultiLineString', coordinates: ringsOf(geometry) },
-      { minutes: properties.minutes, width: edgeWidth(at) },
-    ),
-  );
+  // Outlines and holes apart: a band may have a hundred small holes, and each with the heavy line
+  // would hide the city.
+  const edges = circle.features.flatMap(({ geometry, properties: { minutes } }, at) => {
+    const shells = geometry.coordinates.flatMap((rings) => rings.slice(0, 1));
+    const holes = geometry.coordinates.flatMap((rings) => rings.slice(1));
+    return [
+      feature({ type: 'MultiLineString', coordinates: shells }, { minutes, width: edgeWidth(at), shell: true }),
+      feature({ type: 'MultiLineString', coordinates: holes }, { minutes, width: HOLE_PX, shell: false }),
+    ];
+  });
   return {
     bands: { type: 'FeatureCollection', features: [...veil, ...bands] },
     edges: { type: 'FeatureCollection', features: edges },
@@ -103,6 +110,12 @@ export function bandLayers(state: State): LayerSpecification[] {
   ];
 }
 
+/** The edge's width and `more`, thinner where the whole circle is small. */
+function edgeWidthAt(more: number): Expression {
+  const width: Expression = ['+', ['get', 'width'], more];
+  return byZoom(1, 9, ['*', 0.5, width], 12, width);
+}
+
 export function edgeLayers(state: State): LayerSpecification[] {
   const t = tokens[state.theme];
   return [
@@ -114,7 +127,7 @@ export function edgeLayers(state: State): LayerSpecification[] {
       paint: {
         'line-color': t.land,
         'line-opacity': 0.7,
-        'line-width': ['+', ['get', 'width'], 2],
+        'line-width': edgeWidthAt(2),
       },
     },
     {
@@ -122,37 +135,44 @@ export function edgeLayers(state: State): LayerSpecification[] {
       type: 'line',
       source: 'edges',
       layout: { 'line-join': 'round' },
-      paint: { 'line-color': t['band-5'], 'line-width': ['get', 'width'] },
+      paint: { 'line-color': t['band-5'], 'line-width': edgeWidthAt(0) },
     },
   ];
 }
 
-/** Minutes on the lines, over the symbols: they tell what a line means. */
-export function edgeLabels(state: State): LayerSpecification[] {
+/**
+ * Minutes on the lines. Among clusters they keep clear of their numbers; closer up they lie over
+ * the symbols, as there is hardly a free place and they tell what a line means.
+ */
+export function edgeLabels(state: State): { far: LayerSpecification[]; near: LayerSpecification[] } {
   const t = tokens[state.theme];
-  return [
-    {
-      id: 'edges/minutes',
-      type: 'symbol',
-      source: 'edges',
-      layout: {
-        'symbol-placement': 'line',
-        'symbol-spacing': 420,
-        'symbol-sort-key': ['get', 'minutes'],
-        'text-field': worded('map.minutes', ['to-string', ['get', 'minutes']]),
-        'text-font': FONTS,
-        'text-size': 13,
-        'text-rotation-alignment': 'viewport',
-        'icon-rotation-alignment': 'viewport',
-        'icon-image': 'pill',
-        'icon-text-fit': 'both',
-        'icon-text-fit-padding': [1, 4, 1, 4],
-        'text-padding': 30,
-        'text-max-angle': 180,
-      },
-      paint: { 'text-color': t['on-jade'] },
+  const labels = (id: string, spacing: number, zooms: { minzoom?: number; maxzoom?: number }): LayerSpecification => ({
+    id: `edges/${id}`,
+    type: 'symbol',
+    source: 'edges',
+    ...zooms,
+    filter: ['get', 'shell'],
+    layout: {
+      'symbol-placement': 'line',
+      'symbol-spacing': spacing,
+      'symbol-sort-key': ['get', 'minutes'],
+      'text-field': worded('map.minutes', ['to-string', ['get', 'minutes']]),
+      'text-font': FONTS,
+      'text-size': 13,
+      'text-rotation-alignment': 'viewport',
+      'icon-rotation-alignment': 'viewport',
+      'icon-image': 'pill',
+      'icon-text-fit': 'both',
+      'icon-text-fit-padding': [1, 4, 1, 4],
+      'text-padding': id === 'minutes' ? 30 : 0,
+      'text-max-angle': 180,
     },
-  ];
+    paint: { 'text-color': t['on-jade'] },
+  });
+  return {
+    far: [labels('minutes-far', 100, { maxzoom: POINTS_FROM_ZOOM })],
+    near: [labels('minutes', 420, { minzoom: POINTS_FROM_ZOOM })],
+  };
 }
 
 /** A dot where the clock starts, under the symbols, and its ring over them. */

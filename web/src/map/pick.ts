@@ -4,7 +4,7 @@ import type { MapGeoJSONFeature, Map as LibreMap, Point } from 'maplibre-gl';
 
 import type { LayerInfo, LevelKey, LonLat, Overview, Picked } from '../types';
 import { LEVELS } from '../types';
-import { isPickable, type State } from './state';
+import { AREAS, CLUSTERS, isPickable, type State } from './state';
 
 /** Symbols may be missed by this much. */
 const REACH_PX = 3;
@@ -36,12 +36,12 @@ export class Picker {
 
   /** Style layers are named `<layer>/<part>`. */
   private styleLayers(symbols: boolean): string[] {
-    const parts = symbols ? /\/(symbol(-\d)?|dot|line)$/ : /\/(fill|ground)$/;
+    const parts = symbols ? /\/(symbol(-area)?(-\d)?|dot|line)$/ : /\/(fill|ground)$/;
     return this.map
       .getLayersOrder()
       .filter((id) => {
         const layer = id.slice(0, id.indexOf('/'));
-        return parts.test(id) && (this.byId.has(layer) || (symbols && layer === 'clusters'));
+        return parts.test(id) && (this.byId.has(layer) || (symbols && layer === CLUSTERS));
       });
   }
 
@@ -55,7 +55,7 @@ export class Picker {
       ...this.map.queryRenderedFeatures(point, { layers: this.styleLayers(false) }),
     ];
     const top = hits[0];
-    if (top && top.source === 'clusters' && top.properties['layer'] == null) {
+    if (top && top.source === CLUSTERS && top.properties['layer'] == null) {
       return { picked: [], cluster: { at: place(top, at), total: Number(top.properties['total']) } };
     }
     const picked = new Map<string, Picked & { order: number }>();
@@ -68,12 +68,14 @@ export class Picker {
   }
 
   private picked(hit: MapGeoJSONFeature, at: LonLat): (Picked & { order: number }) | null {
-    const layer = hit.source === 'clusters' ? hit.properties['layer'] : hit.sourceLayer;
-    const id = hit.source === 'clusters' ? hit.properties['id'] : hit.id;
+    // What we have put together from tiles says itself what it is.
+    const ours = hit.source === CLUSTERS || hit.source === AREAS;
+    const layer = ours ? hit.properties['layer'] : hit.sourceLayer;
+    const id = ours ? hit.properties['id'] : hit.id;
     const info = this.byId.get(String(layer));
     if (!info || id == null) return null;
     const { image: _, order: __, total: ___, layer: ____, id: _____, ...own } = hit.properties;
-    const properties = hit.source === 'clusters' ? own : hit.properties;
+    const properties = ours ? own : hit.properties;
     return {
       layer: info.id,
       id: Number(id),

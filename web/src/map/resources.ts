@@ -4,9 +4,9 @@ import type { LayerSpecification } from 'maplibre-gl';
 
 import { tokens } from '../tokens';
 import type { LayerInfo, Overview } from '../types';
-import { all, geometryIs, nameIn, type Expression } from './expressions';
+import { all, nameIn, type Expression } from './expressions';
 import { nameLayout, namePaint } from './hazards';
-import { POINTS_FROM_ZOOM, sourceOf, type State } from './state';
+import { POINTS_FROM_ZOOM, symbolOrigins, type State } from './state';
 import { LOOK_OF_STATUS, type Look } from './symbols';
 import { worded } from './words';
 
@@ -46,22 +46,18 @@ function labelOf(layer: LayerInfo, state: State): Expression {
 
 export function resourceLayers(overview: Overview, layer: LayerInfo, state: State): LayerSpecification[] {
   const t = tokens[state.theme];
-  return [
-    {
-      id: `${layer.id}/symbol`,
-      type: 'symbol',
-      source: sourceOf(overview, layer),
-      'source-layer': layer.id,
-      minzoom: layer.role === 'team' ? layer.min_zoom : POINTS_FROM_ZOOM,
-      filter: all(['!', ['has', 'cell']], geometryIs('Point', 'Polygon')),
-      layout: {
-        visibility: state.visible.has(layer.id) ? 'visible' : 'none',
-        'icon-image': image(layer),
-        'icon-allow-overlap': true,
-        ...nameLayout(['literal', ''] as unknown as Expression, 1.2),
-        'text-field': labelOf(layer, state),
-      },
-      paint: namePaint(t),
+  return symbolOrigins(overview, layer).map(({ suffix, from, filter }) => ({
+    id: `${layer.id}/symbol${suffix}`,
+    type: 'symbol',
+    ...from,
+    minzoom: layer.role === 'team' ? layer.min_zoom : POINTS_FROM_ZOOM,
+    filter: all(...filter),
+    layout: {
+      visibility: state.visible.has(layer.id) ? 'visible' : 'none',
+      'icon-image': image(layer),
+      'icon-allow-overlap': true,
+      ...nameLayout(labelOf(layer, state), 1.2),
     },
-  ];
+    paint: namePaint(t),
+  }));
 }

@@ -1,6 +1,7 @@
 /** What the style follows from. */
 
 import type { Lang, LayerInfo, LevelKey, Overview, Theme } from '../types';
+import { geometryIs, type Expression } from './expressions';
 import { HAZARD_GLYPHS, RESOURCE_GLYPHS } from './shapes';
 
 export interface State {
@@ -15,6 +16,8 @@ export const CITY = 'city';
 export const PEOPLE = 'people';
 export const CLUSTERS = 'clusters';
 export const NAMES = 'names';
+/** One point for each area that wears a symbol. */
+export const AREAS = 'areas';
 export const OVERLAYS = ['bands', 'edges', 'starts', 'uncovered', 'selected', 'hovered'] as const;
 export type Overlay = (typeof OVERLAYS)[number];
 
@@ -56,6 +59,29 @@ export function kindOf(layer: LayerInfo): Kind {
   if (layer.symbol in RESOURCE_GLYPHS) return 'resource';
   if (layer.geometry === 'MultiPolygon' && !(layer.symbol in HAZARD_GLYPHS)) return 'zone';
   return 'hazard';
+}
+
+/** Where a layer's symbols come from: points out of the tiles, areas as points of our own. */
+export interface SymbolOrigin {
+  suffix: string;
+  from: { source: string; 'source-layer'?: string };
+  filter: Expression[];
+}
+
+export function symbolOrigins(overview: Overview, layer: LayerInfo): SymbolOrigin[] {
+  const points: SymbolOrigin = {
+    suffix: '',
+    from: { source: sourceOf(overview, layer), 'source-layer': layer.id },
+    // While the tiles of points are on their way, those of cells are still here.
+    filter: [['!', ['has', 'cell']], geometryIs('Point')],
+  };
+  if (layer.geometry === 'Point') return [points];
+  const areas: SymbolOrigin = {
+    suffix: '-area',
+    from: { source: AREAS },
+    filter: [['==', ['get', 'layer'], layer.id]],
+  };
+  return [points, areas];
 }
 
 /** Whether a click may choose the layer's features. */

@@ -8,7 +8,7 @@ import { boundaryLayers, coverLayers, divisionNames, populationLayers, roadLayer
 import { clusterLayers, faultLayers, hazardLayers, outlineLayers, setbackSources, zoneLayers } from './hazards';
 import { bandLayers, edgeLabels, edgeLayers, EMPTY, selectionLayers, startLayers, uncoveredLayers } from './overlays';
 import { resourceLayers } from './resources';
-import { CLUSTERS, NAMES, OVERLAYS, PEOPLE, cityName, groups, kindOf, type Kind, type State } from './state';
+import { AREAS, CLUSTERS, NAMES, OVERLAYS, PEOPLE, cityName, groups, kindOf, type Kind, type State } from './state';
 
 /** Tiles beyond this zoom show nothing new: the one before is drawn larger. */
 const TILES_TO_ZOOM = 16;
@@ -42,7 +42,7 @@ function sources(overview: Overview): Record<string, SourceSpecification> {
   if (people.length) found[PEOPLE] = tiles(people, overview);
   Object.assign(found, setbackSources(overview));
   const own: GeoJSONSourceSpecification = { type: 'geojson', data: EMPTY };
-  for (const name of [CLUSTERS, NAMES, ...OVERLAYS]) found[name] = own;
+  for (const name of [CLUSTERS, NAMES, AREAS, ...OVERLAYS]) found[name] = own;
   return found;
 }
 
@@ -51,6 +51,7 @@ export function layersOf(overview: Overview, state: State): LayerSpecification[]
   const each = (kind: Kind, draw: (layer: LayerInfo) => LayerSpecification[]): LayerSpecification[] =>
     overview.layers.filter((layer) => kindOf(layer) === kind).flatMap(draw);
   const start = startLayers(state);
+  const minutes = edgeLabels(state);
   return [
     { id: 'land', type: 'background', paint: { 'background-color': tokens[state.theme].land } },
     ...each('cover', (layer) => coverLayers(overview, layer, state)),
@@ -70,8 +71,9 @@ export function layersOf(overview: Overview, state: State): LayerSpecification[]
     ...each('resource', (layer) => resourceLayers(overview, layer, state)),
     ...each('hazard', (layer) => hazardLayers(overview, layer, state, 0)),
     ...each('hazard', (layer) => hazardLayers(overview, layer, state, 1)),
+    ...minutes.far,
     ...clusterLayers(),
-    ...edgeLabels(state),
+    ...minutes.near,
     ...start.over,
     ...selectionLayers(state),
   ];

@@ -7,7 +7,7 @@ import { loadStart } from '../load';
 import { COVERED_MINUTES, type Start, get } from '../state';
 import { mark } from '../symbols';
 import type { Arrival, Circle, Inside, LayerInfo, Uncovered } from '../types';
-import { groupOf } from '../words';
+import { groupOf, inOrder } from '../words';
 import { back, select, show } from './actions';
 import { layerTitle, symbolOf, uncoveredRow } from './attention';
 import { cardName } from './card';
@@ -104,7 +104,7 @@ function rings(disks: (number | undefined)[]): number[] {
 
 function bands(circle: Circle): HTMLElement {
   const disks = [...circle.features].reverse();
-  const layers = get().overview.data?.layers ?? [];
+  const layers = inOrder(get().overview.data?.layers ?? []);
   const inside = (layer: LayerInfo): Inside[] =>
     disks.map(({ properties }) => properties.layers[layer.id] ?? { count: 0 });
   const total = disks.at(-1)?.properties.people ?? 0;

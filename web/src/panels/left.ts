@@ -6,17 +6,9 @@ import { other, t } from '../i18n';
 import { follow, get, update, visibleLayers } from '../state';
 import { levelMark, mark } from '../symbols';
 import { LEVELS, type LayerInfo, type LevelKey } from '../types';
-import { type Group, groupOf, levelWord } from '../words';
+import { type Group, groupOf, inOrder, levelWord } from '../words';
 import { toggleLayer, toggleLevel } from './actions';
 import { twin, twinOf } from './pieces';
-
-/** Points before areas before lines, and teams before shelters before depots. */
-function inOrder(layers: LayerInfo[]): LayerInfo[] {
-  const resources = ['team', 'shelter', 'depot'];
-  const rank = ({ role, cluster, by_risk_level }: LayerInfo) =>
-    resources.includes(role) ? resources.indexOf(role) : cluster ? 0 : by_risk_level ? 1 : 2;
-  return [...layers].sort((a, b) => rank(a) - rank(b));
-}
 
 /** The word of a level in the language that the reader did not choose. */
 function levelBeside(level: LevelKey): { lang: string; text: string } {

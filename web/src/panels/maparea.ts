@@ -6,7 +6,7 @@ import { both, t } from '../i18n';
 import { follow, get, visibleLayers, zone } from '../state';
 import { clusterMark, levelMark, mark, ringMark } from '../symbols';
 import { LEVELS } from '../types';
-import { groupOf, levelWord } from '../words';
+import { groupOf, inOrder, levelWord } from '../words';
 import { theMap } from './actions';
 
 /** Up to this zoom the service answers with clusters. */
@@ -38,7 +38,7 @@ function entry(symbol: Node, word: string): HTMLElement {
 function drawLegend(): void {
   const { overview, levels, view, camera, coverage } = get();
   const visible = visibleLayers();
-  const resources = (overview.data?.layers ?? []).filter(
+  const resources = inOrder(overview.data?.layers ?? []).filter(
     (layer) => groupOf(layer) === 'resources' && visible.has(layer.id),
   );
   const circle = view === 'circle' && get().circle.data !== null;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { placeOf } from '../src/map/names';
+import { placeOf } from '../src/map/pieces';
 import { areaOf, contains, type Ring } from '../src/map/rings';
 
 function piece(ring: Ring): { ring: Ring; area: number } {
