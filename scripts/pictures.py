@@ -124,7 +124,6 @@ def take_all(url: str, folder: Path) -> None:
         for name, hash_, size in (
             ("overview", "#?lang=zh&theme=light", WALL),
             ("circle-dark", f"{circle}&theme=dark", WALL),
-            ("circle-light", f"{circle}&theme=light", WALL),
             ("laptop", "#?lang=en&theme=light", LAPTOP),
         ):
             shot = take(browser, f"{url}/{hash_}", size)
