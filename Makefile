@@ -96,7 +96,7 @@ test: $(dev_stamp) $(wanted_page) ## 全部检查与测试 | every check and tes
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(if $(wanted_page),$(npm) run check)
+	$(if $(wanted_page),$(npm) run check && $(npm) test)
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 prove-crash: $(dev_stamp) ## 导入与载入演示市时随机 kill -9(约十分钟) | kill -9 at random moments of imports and of the demo's load (some ten minutes)
