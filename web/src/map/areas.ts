@@ -1,5 +1,5 @@
 /**
- * One symbol for each area: a plant, a shelter's ground.
+ * One symbol for each area or line: a plant, a shelter's ground, a stretch of road at risk.
  *
  * A style would draw one for each piece that tiles cut it into.
  */
@@ -8,7 +8,7 @@ import type { GeoJSONSource, Map as LibreMap } from 'maplibre-gl';
 
 import type { LayerInfo, Overview } from '../types';
 import type { Collection } from './overlays';
-import { piecesOf, placeOf } from './pieces';
+import { piecesOf, placeOfShape } from './pieces';
 import { AREAS, POINTS_FROM_ZOOM, kindOf, sourceOf, type State } from './state';
 
 export class AreaSymbols {
@@ -29,11 +29,11 @@ export class AreaSymbols {
     const features: Collection['features'] = [];
     for (const layer of this.layers.filter(({ id }) => state.visible.has(id))) {
       const areas = piecesOf(this.map, sourceOf(this.overview, layer), layer.id);
-      for (const [id, { properties, pieces }] of areas) {
+      for (const [id, shape] of areas) {
         features.push({
           type: 'Feature',
-          geometry: { type: 'Point', coordinates: placeOf(pieces) },
-          properties: { ...properties, layer: layer.id, id },
+          geometry: { type: 'Point', coordinates: placeOfShape(shape) },
+          properties: { ...shape.properties, layer: layer.id, id },
         });
       }
     }

@@ -7,6 +7,7 @@ import { LEVELS, type LayerInfo, type LonLat, type Overview } from '../types';
 import { COUNT_NAMES, cellOf, merge, zoomOfCell, type Cell } from './cells';
 import type { Images } from './images';
 import { levelOf } from './pick';
+import { middleOf } from './pieces';
 import { pointIn, ringsOf } from './rings';
 import { CELLS_TO_ZOOM, CLUSTERS, POINTS_FROM_ZOOM, cityName, groups, sourceOf, type State } from './state';
 
@@ -50,7 +51,7 @@ export class Clusters {
         const others = features.filter(({ properties }) => !('cell' in properties));
         return [
           ...counted.map((feature) => cellFrom(layer, feature)).filter(({ cell, at }) => zoomOfCell(cell, at[0]) === zoom),
-          ...areasAsCells(layer, others, zoom),
+          ...shapesAsCells(layer, others, zoom),
         ];
       });
   }
@@ -91,12 +92,12 @@ function cellFrom(layer: LayerInfo, { geometry, properties, id }: Tiled): Cell {
   };
 }
 
-/** Areas are in no cell: each is counted where it lies, once, though several tiles may hold it. */
-function areasAsCells(layer: LayerInfo, features: readonly Tiled[], zoom: number): Cell[] {
+/** Areas and lines are in no cell: each is counted where it lies, once, though several tiles may hold it. */
+function shapesAsCells(layer: LayerInfo, features: readonly Tiled[], zoom: number): Cell[] {
   const found = new Map<number, Cell>();
   for (const { geometry, properties, id } of features) {
     if (id === undefined || found.has(Number(id))) continue;
-    const at = placeOfArea(geometry);
+    const at = placeOfTiled(geometry);
     if (!at) continue;
     const level = levelOf(properties);
     found.set(Number(id), {
@@ -112,8 +113,10 @@ function areasAsCells(layer: LayerInfo, features: readonly Tiled[], zoom: number
   return [...found.values()];
 }
 
-function placeOfArea(geometry: Geometry): LonLat | null {
+function placeOfTiled(geometry: Geometry): LonLat | null {
   if (geometry.type === 'Point') return geometry.coordinates as LonLat;
+  if (geometry.type === 'LineString') return middleOf(geometry.coordinates);
+  if (geometry.type === 'MultiLineString') return middleOf(geometry.coordinates[0] ?? []);
   if (geometry.type !== 'Polygon' && geometry.type !== 'MultiPolygon') return null;
   const [shell] = ringsOf(geometry);
   return shell && shell.length >= 4 ? (pointIn(shell) as LonLat) : null;

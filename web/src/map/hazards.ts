@@ -193,7 +193,7 @@ export function faultLayers(overview: Overview, layer: LayerInfo, state: State):
   ];
 }
 
-/** The plant's or the shelter's own outline, once it is large enough to be one. */
+/** The plant's or the shelter's own outline, once it is large enough to be one; lines before. */
 export function outlineLayers(overview: Overview, layer: LayerInfo, state: State): LayerSpecification[] {
   const t = tokens[state.theme];
   const from = { source: sourceOf(overview, layer), 'source-layer': layer.id };
@@ -201,6 +201,7 @@ export function outlineLayers(overview: Overview, layer: LayerInfo, state: State
   const hazard = kindOf(layer) === 'hazard';
   const colour = hazard ? levelEdges(state.theme) : t.jade;
   const filter = all(geometryIs('Polygon'), ...chosen(layer, state.levels));
+  const lines = all(geometryIs('LineString'), ...chosen(layer, state.levels));
   return [
     {
       id: `${layer.id}/ground`,
@@ -219,6 +220,24 @@ export function outlineLayers(overview: Overview, layer: LayerInfo, state: State
       filter,
       layout: { ...layout, 'line-join': 'round' },
       paint: { 'line-color': colour, 'line-width': 1.6 },
+    },
+    {
+      id: `${layer.id}/line-casing`,
+      type: 'line',
+      ...from,
+      minzoom: POINTS_FROM_ZOOM,
+      filter: lines,
+      layout: { ...layout, 'line-join': 'round', 'line-cap': 'round' },
+      paint: { 'line-color': t.outline, 'line-width': 4.2, 'line-opacity': 0.75 },
+    },
+    {
+      id: `${layer.id}/line`,
+      type: 'line',
+      ...from,
+      minzoom: POINTS_FROM_ZOOM,
+      filter: lines,
+      layout: { ...layout, 'line-join': 'round', 'line-cap': 'round' },
+      paint: { 'line-color': hazard ? levelColours(state.theme) : t.jade, 'line-width': 2.4 },
     },
   ];
 }

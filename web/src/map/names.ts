@@ -67,6 +67,7 @@ export class DivisionNames {
           ])) {
           const key = `${layer.id}/${id}`;
           const old = this.kept.get(key);
+          if (pieces.length === 0) continue;
           const seen = pieces.filter(({ ring }) => inView(ring, view));
           const at = old && view.contains(old) ? old : placeOf(seen.length ? seen : pieces);
           still.set(key, at);

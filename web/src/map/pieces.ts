@@ -1,4 +1,4 @@
-/** Areas that tiles have cut into pieces, put together again by their id. */
+/** Areas and lines that tiles have cut into pieces, put together again by their id. */
 
 import type { Position } from 'geojson';
 import type { FilterSpecification, Map as LibreMap } from 'maplibre-gl';
@@ -14,6 +14,18 @@ export interface Piece {
 export interface Pieces {
   properties: Record<string, unknown>;
   pieces: Piece[];
+  lines: Position[][];
+}
+
+/** The middle vertex of a line: a place on it, near enough to its middle for a symbol. */
+export function middleOf(line: Position[]): LonLat {
+  return line[Math.floor(line.length / 2)] as LonLat;
+}
+
+/** Where the symbol of an area or a line stands. */
+export function placeOfShape({ pieces, lines }: Pieces): LonLat {
+  if (pieces.length) return placeOf(pieces);
+  return middleOf(lines.reduce((best, line) => (line.length > best.length ? line : best)));
 }
 
 /** Centre of mass of a ring. */
@@ -46,7 +58,7 @@ export function placeOf(pieces: readonly Piece[]): LonLat {
   return pointIn(largest.ring) as LonLat;
 }
 
-/** The areas of a layer in the tiles at hand, by id. */
+/** The areas and lines of a layer in the tiles at hand, by id. */
 export function piecesOf(
   map: LibreMap,
   source: string,
@@ -63,12 +75,14 @@ export function piecesOf(
         : geometry.type === 'MultiPolygon'
           ? geometry.coordinates
           : [];
-    const one: Pieces = found.get(Number(id)) ?? { properties, pieces: [] };
+    const one: Pieces = found.get(Number(id)) ?? { properties, pieces: [], lines: [] };
     for (const [shell] of polygons) {
       const area = shell && shell.length >= 4 ? areaOf(shell) : 0;
       if (shell && area > 0) one.pieces.push({ ring: shell, area });
     }
-    if (one.pieces.length) found.set(Number(id), one);
+    if (geometry.type === 'LineString') one.lines.push(geometry.coordinates);
+    if (geometry.type === 'MultiLineString') one.lines.push(...geometry.coordinates);
+    if (one.pieces.length || one.lines.length) found.set(Number(id), one);
   }
   return found;
 }
