@@ -25,6 +25,7 @@ test('what is wrong is said', () => {
     assert.equal(coordinates(text, CITY), 'form');
   }
   assert.equal(coordinates('35.4,119.5', CITY), 'swapped');
+  assert.equal(coordinates('30.1,120.2', CITY), 'swapped', 'elsewhere, but swapped all the same');
   assert.equal(coordinates('200,10', CITY), 'world');
   assert.equal(coordinates('121,35.4', CITY), 'outside');
 });

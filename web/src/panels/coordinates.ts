@@ -24,6 +24,6 @@ export function coordinates(text: string, city: Box | null): LonLat | string {
   const inside = (at: LonLat) => within(city ?? world, at);
   if (inside(place)) return place;
   if (inside(swapped)) return t('go.swapped');
-  if (!within(world, place)) return t('go.world');
+  if (!within(world, place)) return within(world, swapped) ? t('go.swapped') : t('go.world');
   return t('go.outside', { box: (city ?? world).join(', ') });
 }
