@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from pyproj import Transformer
 from pyproj.enums import TransformDirection
+from sqlalchemy import text
 
 from riskmap.db.data_folder import usable
 from riskmap.db.sessions import Database
@@ -144,6 +145,8 @@ class Graphs:
 
     def _built(self, profile: str, srid: int) -> RoadGraph:
         with self._database.read() as session:
+            # A request's limit would keep a busy machine from ever having its graph.
+            session.execute(text("SET LOCAL statement_timeout = 0"))
             # The revision that this session sees, which may be newer than the one asked for.
             revision = roads_revision(session)
             if revision is None:
