@@ -8,10 +8,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import pytest
+
+from riskmap.web.page import BUILT, INDEX
 
 # WebGL by software: the machines that run tests have no graphics card.
 FLAGS = (
@@ -24,7 +26,7 @@ FLAGS = (
 WALL = {"width": 1920, "height": 1080}
 LAPTOP = {"width": 1366, "height": 768}
 # No limit of speed: software WebGL on two busy cores is slow, and a hung page must fail some day.
-PATIENCE_MS = 60_000
+PATIENCE_MS = 120_000
 _VIOLATIONS = """
 window.__violations = [];
 document.addEventListener('securitypolicyviolation', (event) =>
@@ -32,13 +34,20 @@ document.addEventListener('securitypolicyviolation', (event) =>
 """
 
 
+def _lacking(what: str) -> NoReturn:
+    """Skip by name what this machine lacks; in CI that is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(f"missing in CI: {what}")
+    pytest.skip(f"not here: {what}")
+
+
 def chromium() -> str:
-    """Return where Chromium is; without it the test is skipped, in CI it fails."""
+    """Return where Chromium is, once there is a page for it to show."""
+    if not (BUILT / INDEX).exists():
+        _lacking("the built page (make web)")
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("no Chromium in CI: apt-get install chromium fonts-noto-cjk")
-        pytest.skip("no Chromium here: apt-get install chromium fonts-noto-cjk")
+        _lacking("Chromium (apt-get install chromium fonts-noto-cjk)")
     return found
 
 

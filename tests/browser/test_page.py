@@ -281,6 +281,8 @@ def test_a_click_on_bare_ground_draws_the_circle(
             print(f"\ncircle by click: {drawn}")  # noqa: T201 - measured, not asserted
             page.keyboard.press("Escape")
             page.wait_for_selector("#right table.bands", state="detached")
+            page.goto(f"{demo.url}/{at(place)}")  # a new circle comes into view as a whole
+            ready(page)
             drawn = time_to_bands(page, middle(page))
             print(f"and again: {drawn}")  # noqa: T201
         asked = drawn["asked"]["points"][0]

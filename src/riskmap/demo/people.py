@@ -30,6 +30,9 @@ MOST_CELLS: Final = 12_500
 # Residents per km²: old towns reach 25,000 to 30,000.
 DENSEST: Final = 28_000.0
 TOWNS: Final = 110
+# Of the island that nobody reaches, and of the ferry's: villages, no towns.
+LONELY_RESIDENTS: Final = 640
+FERRY_RESIDENTS: Final = 2400
 PARKS: Final = ("chemical", "chemical", "chemical", "port", *("general",) * 8)
 PARK_TITLES: Final = {
     "chemical": ("化工园区", "Chemical Park"),
@@ -38,18 +41,30 @@ PARK_TITLES: Final = {
 }
 
 
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+
 def make_people(seed: int, terrain: Terrain) -> People:
     """Return residents, industrial parks, divisions and built-up ground of a seed."""
     grid = terrain.grid
     random = random_of(seed, "people")
     names = Names(random_of(seed, "place names"))
     fit = _fitness(terrain)
+    islands = [
+        (inside(grid, terrain.lonely_island), LONELY_RESIDENTS),
+        (inside(grid, terrain.ferry_island), FERRY_RESIDENTS),
+    ]
+    off_shore = islands[0][0] | islands[1][0]
+    village = np.where(terrain.land & (terrain.slope < 0.2), 0.1 + fit, 0.0)[off_shore]
+    fit[off_shore] = 0.0
     centres = _centres(random, terrain, fit)
     wish = _wish(random, terrain, fit, centres)
-    areas = _park_areas(random, terrain, wish)
+    areas = _park_areas(random, terrain, wish, terrain.land & ~off_shore)
+    wish[off_shore] = village
     for _, shape in areas:
         wish[inside(grid, shape)] = 0.0
-    cell_xy, cell_people = _cells(grid, wish, inside(grid, terrain.lonely_island))
+    cell_xy, cell_people = _cells(terrain, wish, islands)
     # The density follows the cells, so that raster and cells tell one story.
     row, column = grid.cell_of(cell_xy)
     density = np.zeros_like(wish)
@@ -143,21 +158,19 @@ def _wish(random: np.random.Generator, terrain: Terrain, fit: Floats, centres: F
     field += 900.0 * knots * fit
     lumpy = np.exp(0.35 * smooth_noise(random, grid, 5000, 900))
     field = field * lumpy * np.where(fit > 0, 0.25 + 0.75 * fit, 0.0)
-    lonely = inside(grid, terrain.lonely_island)
-    field[lonely] = np.where(terrain.land & (terrain.slope < 0.2), 420.0, 0.0)[lonely]
     field[~terrain.land] = 0.0
     return np.minimum(field, DENSEST)
 
 
 def _park_areas(
-    random: np.random.Generator, terrain: Terrain, wish: Floats
+    random: np.random.Generator, terrain: Terrain, wish: Floats, mainland: Bools
 ) -> list[tuple[str, Polygon]]:
     """Lay out the industrial parks: the chemical ones and the port by the sea, all off homes."""
     grid = terrain.grid
     x, y = grid.centres()
     sea = box_mean((terrain.elevation_m <= 0).astype(np.float64), 25)
     people = box_mean(wish, 12)
-    flat = box_mean(((terrain.slope < 0.06) & terrain.land).astype(np.float64), 12)
+    flat = box_mean(((terrain.slope < 0.06) & mainland).astype(np.float64), 12)
     from_bay = np.hypot(x[None, :] - terrain.harbour[0], y[:, None] - terrain.harbour[1])
     frame = np.zeros_like(people)
     frame[60:-60, 60:-60] = 1.0
@@ -205,35 +218,63 @@ def _block(random: np.random.Generator, at: tuple[float, float], kind: str) -> P
 
 
 def _cells(
-    grid: Grid, wish: Floats, kept: npt.NDArray[np.bool_]
-) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Share the residents out among the fullest cells and the kept ones, to the last one.
+    terrain: Terrain, wish: Floats, islands: list[tuple[Bools, int]]
+) -> tuple[Floats, Ints]:
+    """Share the residents out among the fullest cells, to the last one.
 
-    Largest remainders get the persons that rounding leaves over, so that the sum is exact.
+    A cell counts as dry if its centre is: nobody lives in the water. The islands have residents of
+    their own number, shared out by what is wished for on each.
     """
+    grid = terrain.grid
     size = int(CELL_M // grid.cell_m)
     rows, columns = grid.rows // size, grid.columns // size
     parts = (rows, size, columns, size)
     weight = wish[: rows * size, : columns * size].reshape(parts).mean((1, 3)).ravel()
-    chosen = kept[: rows * size, : columns * size].reshape(parts).any((1, 3)).ravel()
-    fullest = np.argsort(-np.where(chosen, weight + 2 * DENSEST, weight), kind="stable")
-    fullest = fullest[:MOST_CELLS]
+    row, column = np.divmod(np.arange(rows * columns), columns)
+    xy = np.column_stack(
+        [grid.west_m + (column + 0.5) * CELL_M, grid.south_m + (row + 0.5) * CELL_M]
+    )
+    weight[~_dry(terrain, xy)] = 0.0
+    people = np.zeros(len(weight), dtype=np.int64)
+    for mask, residents in islands:
+        own = np.flatnonzero(grid.sample(mask, xy) & (weight > 0))
+        people[own] = _whole(weight[own] / weight[own].sum() * residents, residents)
+        weight[own] = 0.0
+    left = int(RESIDENTS - people.sum())
+    fullest = np.argsort(-weight, kind="stable")[: MOST_CELLS - np.count_nonzero(people)]
     fullest = np.sort(fullest[weight[fullest] > 0])
     # The densest cells give what exceeds the bound to all others, a few rounds suffice.
-    share = weight[fullest] / weight[fullest].sum() * RESIDENTS
+    share = weight[fullest] / weight[fullest].sum() * left
     most = DENSEST * (CELL_M / 1000) ** 2
     for _ in range(40):
         share = np.minimum(share, most)
         free = share < most
-        share[free] *= (RESIDENTS - share[~free].sum()) / share[free].sum()
+        share[free] *= (left - share[~free].sum()) / share[free].sum()
+    people[fullest] = _whole(share, left)
+    lived_in = np.flatnonzero(people)
+    return xy[lived_in], people[lived_in]
+
+
+def _dry(terrain: Terrain, xy: Floats) -> Bools:
+    """Return which points lie on land, by the shapes: rasters differ from them by half a cell."""
+    water = shapely.union_all(
+        [cover.shape for cover in terrain.cover if cover.cover_class in ("lake", "reservoir")]
+    )
+    shapely.prepare(terrain.land_shape)
+    shapely.prepare(water)
+    ashore = shapely.contains_xy(terrain.land_shape, xy) & ~shapely.contains_xy(water, xy)
+    return np.asarray(ashore & terrain.grid.sample(terrain.land, xy), dtype=np.bool_)
+
+
+def _whole(share: Floats, total: int) -> Ints:
+    """Round shares to whole persons, at least one each, who add up to the total.
+
+    Largest remainders get the persons that rounding leaves over.
+    """
     people = np.maximum(1, np.floor(share)).astype(np.int64)
-    left = int(RESIDENTS - people.sum())
     order = np.argsort(-(share - np.floor(share)), kind="stable")
-    people[order[: max(0, left)]] += 1
-    row, column = fullest // columns, fullest % columns
-    x = grid.west_m + (column + 0.5) * CELL_M
-    y = grid.south_m + (row + 0.5) * CELL_M
-    return np.column_stack([x, y]), people
+    people[order[: max(0, total - int(people.sum()))]] += 1
+    return people
 
 
 def _name_parks(

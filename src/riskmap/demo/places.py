@@ -109,7 +109,9 @@ def tiles_of(shape: BaseGeometry, most_points: int = 256) -> list[BaseGeometry]:
     else:
         middle = (south + north) / 2
         boxes = ((west, south, east, middle), (west, middle, east, north))
-    return [part for box in boxes for part in tiles_of(shapely.clip_by_rect(shape, *box))]
+    return [
+        part for box in boxes for part in tiles_of(shapely.clip_by_rect(shape, *box), most_points)
+    ]
 
 
 def blob(

@@ -12,7 +12,7 @@ import shapely
 from shapely.geometry import MultiPolygon, Polygon, box
 
 from riskmap.demo.ground import Floats, Grid, random_of
-from riskmap.demo.noise import ridges, smooth_noise
+from riskmap.demo.noise import box_mean, ridges, smooth_noise
 
 KM: Final = 1000.0
 # The largest whole box of metres inside BOX: its edges are 440,339 to 441,062 in the west, 558,938
@@ -21,6 +21,8 @@ KM: Final = 1000.0
 GRID: Final = Grid(west_m=441_100, south_m=3_824_900, cell_m=100, columns=1178, rows=1106)
 SMALLEST_ISLAND_M2: Final = 0.12e6
 COAST_TOLERANCE_M: Final = 22.0
+# Open water around the lonely and the ferry's island; 3 km are promised, the coast is simplified.
+OFFSHORE_KM: Final = 3.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,6 +184,9 @@ def _islands(
     ripple = smooth_noise(random, grid, 5 * KM, 0.9 * KM)
     domes = np.full_like(inland, -np.inf)
     taken: list[tuple[float, float]] = []
+    mainland = (inland > 0).astype(np.float64)
+    cells_per_km = KM / grid.cell_m
+    too_near = box_mean(mainland, int(OFFSHORE_KM * cells_per_km)) > 0
     # Kilometres offshore from and to, radius, and the distance kept to other islands.
     plan = [(23.0, 30.0, 1.25, 9.0), (6.5, 9.5, 2.5, 9.0)]
     plan += [(2.5, 14.0, random.uniform(0.35, 0.8), 3.5) for _ in range(7)]
@@ -189,17 +194,26 @@ def _islands(
         free = inner & (inland < -nearest) & (inland > -farthest)
         for at in taken:
             free &= np.hypot(east - at[0], north - at[1]) > apart
+        if len(taken) < 2:
+            # `inland` is no distance where a cape bends it: the middle keeps clear by the radius,
+            # too, wherever there is such a place.
+            reach = int((OFFSHORE_KM + 1.3 * radius) * cells_per_km)
+            clear = free & (box_mean(mainland, reach) == 0)
+            free = clear if clear.any() else free & ~too_near
         rows, columns = np.nonzero(free)
         if not len(rows):
             continue
         pick = int(random.integers(len(rows)))
         at = (float(east[0, columns[pick]]), float(north[rows[pick], 0]))
+        alone = len(taken) < 2
         taken.append(at)
         stretch, angle = random.uniform(0.65, 0.95), random.uniform(0, np.pi)
         across = (east - at[0]) * np.cos(angle) + (north - at[1]) * np.sin(angle)
         up = (north - at[1]) * np.cos(angle) - (east - at[0]) * np.sin(angle)
         distance = np.hypot(across * stretch, up / stretch)
         dome = radius * (1 + 0.22 * ripple) - distance
+        if alone:
+            dome[too_near] = -1.0
         domes = np.maximum(domes, dome)
     return domes, taken[:2]
 

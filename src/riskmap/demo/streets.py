@@ -64,7 +64,7 @@ def make_streets(seed: int, terrain: Terrain, people: People) -> Streets:
     streets = _streets(ground, people, centres, roads, middles, rng)
     streets = street_life(streets, routes.xy[plan.centre], rng)
     streets += service_roads(people, ground.wet, rng)
-    paths = park_paths(terrain, roads, ground.wet, rng) + hill_paths(terrain, roads, rng)
+    paths = park_paths(people, roads, ground.wet, rng) + hill_paths(terrain, roads, rng)
     level_ground = [*roads, *streets, *paths]
     lines = [*lift(motorways, ramps, level_ground), *ramps, *level_ground]
     if ports is not None:

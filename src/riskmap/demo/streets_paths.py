@@ -19,12 +19,12 @@ _SERVICE_BLOCK_M: Final = 210.0
 
 
 def park_paths(
-    terrain: Terrain, roads: list[Line], wet: BaseGeometry, rng: np.random.Generator
+    people: People, roads: list[Line], wet: BaseGeometry, rng: np.random.Generator
 ) -> list[Line]:
     """Return a walk around each park, ways through it and ways in."""
     tree = shapely.STRtree([shapely.LineString(road.xy) for road in roads])
     lines: list[Line] = []
-    for cover in terrain.cover:
+    for cover in people.cover:
         if cover.cover_class != "park":
             continue
         for shape in shapely.get_parts(cover.shape):
