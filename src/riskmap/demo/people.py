@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 from shapely.geometry import Polygon
+from shapely.geometry.base import BaseGeometry
 
 from riskmap.demo.divisions import make_divisions
 from riskmap.demo.ground import (
@@ -64,7 +65,8 @@ def make_people(seed: int, terrain: Terrain) -> People:
     wish[off_shore] = village
     for _, shape in areas:
         wish[inside(grid, shape)] = 0.0
-    cell_xy, cell_people = _cells(terrain, wish, islands)
+    works = shapely.union_all([shape for _, shape in areas])
+    cell_xy, cell_people = _cells(terrain, wish, islands, works)
     # The density follows the cells, so that raster and cells tell one story.
     row, column = grid.cell_of(cell_xy)
     density = np.zeros_like(wish)
@@ -217,11 +219,13 @@ def _block(random: np.random.Generator, at: tuple[float, float], kind: str) -> P
     return Polygon(corners @ spin.T + at)
 
 
-def _cells(terrain: Terrain, wish: Floats, islands: list[tuple[Bools, int]]) -> tuple[Floats, Ints]:
+def _cells(
+    terrain: Terrain, wish: Floats, islands: list[tuple[Bools, int]], works: BaseGeometry
+) -> tuple[Floats, Ints]:
     """Share the residents out among the fullest cells, to the last one.
 
-    A cell counts as dry if its centre is: nobody lives in the water. The islands have residents of
-    their own number, shared out by what is wished for on each.
+    A cell is where its centre is: nobody lives in the water, nor in an industrial park. The
+    islands have residents of their own number, shared out by what is wished for on each.
     """
     grid = terrain.grid
     size = int(CELL_M // grid.cell_m)
@@ -232,7 +236,8 @@ def _cells(terrain: Terrain, wish: Floats, islands: list[tuple[Bools, int]]) -> 
     xy = np.column_stack(
         [grid.west_m + (column + 0.5) * CELL_M, grid.south_m + (row + 0.5) * CELL_M]
     )
-    weight[~_dry(terrain, xy)] = 0.0
+    shapely.prepare(works)
+    weight[~_dry(terrain, xy) | shapely.contains_xy(works, xy)] = 0.0
     people = np.zeros(len(weight), dtype=np.int64)
     for mask, residents in islands:
         own = np.flatnonzero(grid.sample(mask, xy) & (weight > 0))
