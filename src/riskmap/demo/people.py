@@ -56,7 +56,7 @@ def make_people(seed: int, terrain: Terrain) -> People:
         (inside(grid, terrain.ferry_island), FERRY_RESIDENTS),
     ]
     off_shore = islands[0][0] | islands[1][0]
-    village = np.where(terrain.land & (terrain.slope < 0.2), 0.1 + fit, 0.0)[off_shore]
+    village = np.where(terrain.land & (terrain.slope < 0.2), 0.4 + fit, 0.0)[off_shore]
     fit[off_shore] = 0.0
     centres = _centres(random, terrain, fit)
     wish = _wish(random, terrain, fit, centres)
@@ -217,9 +217,7 @@ def _block(random: np.random.Generator, at: tuple[float, float], kind: str) -> P
     return Polygon(corners @ spin.T + at)
 
 
-def _cells(
-    terrain: Terrain, wish: Floats, islands: list[tuple[Bools, int]]
-) -> tuple[Floats, Ints]:
+def _cells(terrain: Terrain, wish: Floats, islands: list[tuple[Bools, int]]) -> tuple[Floats, Ints]:
     """Share the residents out among the fullest cells, to the last one.
 
     A cell counts as dry if its centre is: nobody lives in the water. The islands have residents of

@@ -127,7 +127,8 @@ def draw_ports(plan: Plan, terrain: Terrain) -> tuple[int, int] | None:
     on_island = shapely.contains_xy(terrain.ferry_island, routes.xy)
     on_other = shapely.contains_xy(terrain.lonely_island, routes.xy)
     island = np.flatnonzero(on_island & has_road)
-    far_off = has_road & ~on_island & ~on_other
+    # A bridge is a road, too, but nobody lands there.
+    far_off = has_road & routes.land & ~on_island & ~on_other
     if len(island) == 0:
         return None
     # From any road of the island to any of the mainland: the cheapest way, mostly over water.
