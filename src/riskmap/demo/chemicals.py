@@ -188,7 +188,8 @@ def _source(
         "chemicals": chemicals,
     }
     # The level of the source is its risk at birth; measures bring some one level down.
-    risk = pick(rng, {level: 0.82, min(level + 1, 4): 0.11, None: 0.07})
+    eased = 0.11 if level < 4 else 0.0
+    risk = pick(rng, {level: 0.93 - eased, level + 1: eased, None: 0.07})
     if risk is not None:
         properties["risk_level"] = risk
     write_common(

@@ -272,6 +272,10 @@ class Places:
         found[place] = False
         return found
 
+    def meets_water(self, shape: BaseGeometry) -> bool:
+        """Say whether a shape meets the sea, a lake or a river."""
+        return bool(len(self._wet.query(shape, predicate="intersects")))
+
     def usable(self, xy: Floats) -> Mask:
         """Say which places are dry and in a community."""
         return np.asarray(self.dry(xy) & (self.community_at(xy) >= 0))

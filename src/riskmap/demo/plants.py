@@ -122,8 +122,8 @@ def plots_of(
 
 
 def _on_land(places: Places, plot: shapely.Polygon) -> bool:
-    xy = np.vstack([shapely.get_coordinates(plot), shapely.get_coordinates(plot.centroid)])
-    return bool(places.usable(xy).all()) and places.free_of_water(plot).area > 0.999 * plot.area
+    corners = shapely.get_coordinates(plot)
+    return bool(places.usable(corners).all()) and not places.meets_water(plot)
 
 
 def _park_plots(places: Places, rng: np.random.Generator) -> list[tuple[Park, shapely.Polygon]]:
