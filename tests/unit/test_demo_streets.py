@@ -12,7 +12,7 @@ import shapely
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from demo_help import SEEDS, people_of, streets_of, terrain_of
+from seeds_help import SEEDS, people_of, streets_of, terrain_of
 from riskmap.demo.ground import SEED, Streets, Terrain, Way
 from riskmap.demo.streets import make_streets
 from riskmap.demo.streets_pbf import write_pbf

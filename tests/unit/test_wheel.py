@@ -69,7 +69,11 @@ def test_an_installed_wheel_holds_all_that_it_reads(tmp_path: Path) -> None:
         packed = {n.rpartition("/")[2] for n in names if n.startswith(f"riskmap/{folder}/")}
         assert stored <= packed
     for folder, inside in ((PAGE, "riskmap/web/static"), (FILES, "riskmap/_demo_layers")):
-        stored = {path.name: path.read_bytes() for path in (ROOT / folder).iterdir()}
+        stored = {
+            path.relative_to(ROOT / folder): path.read_bytes()
+            for path in (ROOT / folder).rglob("*")
+            if path.is_file()
+        }
         assert stored
         for name, content in stored.items():
             assert (installed / inside / name).read_bytes() == content
