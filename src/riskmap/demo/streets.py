@@ -22,16 +22,20 @@ from riskmap.demo.streets_paths import (
     service_roads,
     street_life,
 )
-from riskmap.demo.streets_plan import UNCLASSIFIED, make_plan
+from riskmap.demo.streets_plan import UNCLASSIFIED, Plan, make_plan
 from riskmap.demo.streets_route import grown, route_grid
 
 # Edges that the residential streets are to come to; the roads above and the paths add the rest.
-_STREET_EDGES: Final = 44_000.0
+_STREET_EDGES: Final = 39_000.0
 # Steeper than this no main road goes for long: where the ground is 30 m higher, it has a tunnel.
 _GRADE: Final = 0.05
 _COVER_M: Final = 30.0
 # A bridge begins so far from the water.
 _BEYOND_M: Final = 25.0
+# A motorway bridge as long as this is the city's bridge over the bay.
+_BAY_M: Final = 1000.0
+# Roads on land keep so far from the sea and from lakes.
+_SHORE_M: Final = 30.0
 _WATER: Final = ("sea", "lake", "reservoir", "river")
 
 
@@ -46,10 +50,13 @@ def make_streets(seed: int, terrain: Terrain, people: People) -> Streets:
     routes = route_grid(terrain, people)
     plan = make_plan(routes, terrain, people, rng)
     ports = draw_ports(plan, terrain)
-    xy = smooth(plan, rng)
+    xy = _ashore(smooth(plan, rng), plan, terrain)
     middles = plan_motorways(plan, xy, rng)
     joints = set(ports or ()) | _nodes_at(xy, middles)
-    ground = _Ground(terrain, [xy[path] for path in plan.tunnels])
+    # The bay has a bridge and a tunnel: where a motorway bridges it, trunk roads dive.
+    bridged = any(_open_water_m(terrain, middle) > _BAY_M for middle in middles)
+    sunk = plan.crossings if bridged else plan.crossings[1:]
+    ground = _Ground(terrain, [xy[path] for path in sunk])
     roads = [
         raise_spans(line, ground.spans(line.xy, line.road_class))
         for line in courses(plan, xy, joints, names, rng)
@@ -74,10 +81,34 @@ def make_streets(seed: int, terrain: Terrain, people: People) -> Streets:
     return as_ways(pieces, lines, both_ways)
 
 
+def _ashore(xy: Floats, plan: Plan, terrain: Terrain) -> Floats:
+    """Move nodes that smoothing, or the raster's half cell, put into the water to the shore.
+
+    Nodes on the way across the water stay: they are parts of bridges.
+    """
+    waters = [c.shape for c in terrain.cover if c.cover_class in ("lake", "reservoir")]
+    dry = terrain.land_shape.buffer(-_SHORE_M) - shapely.union_all(waters).buffer(_SHORE_M)
+    shapely.prepare(dry)
+    nodes = np.flatnonzero((plan.routes.rank > 0).any(axis=1) & plan.routes.land)
+    nodes = nodes[~shapely.contains_xy(dry, xy[nodes])]
+    xy = xy.copy()
+    for node in nodes.tolist():
+        xy[node] = shapely.get_coordinates(shapely.shortest_line(dry, shapely.Point(xy[node])))[0]
+    return xy
+
+
 def _nodes_at(xy: Floats, middles: list[Floats]) -> set[int]:
     """Return the nodes at which motorways begin and end."""
     ends = [end for middle in middles for end in (middle[0], middle[-1])]
     return {int(row) for end in ends for row in np.flatnonzero((xy == end).all(axis=1))}
+
+
+def _open_water_m(terrain: Terrain, xy: Floats) -> float:
+    """Return the longest stretch of a course over water, in steps of 50 m."""
+    steps = at(xy, np.arange(0.0, along(xy)[-1], 50.0))
+    wet = np.concatenate([[False], ~terrain.grid.sample(terrain.land, steps), [False]])
+    stops = np.flatnonzero(wet[1:] != wet[:-1])
+    return 50.0 * float((stops[1::2] - stops[::2]).max(initial=0))
 
 
 class _Ground:
@@ -162,14 +193,15 @@ def _streets(
     ]
     # By place, not by the order in which the library found them.
     faces.sort(key=lambda face: face.bounds)
-    wet_near = ~terrain.land | (terrain.river_m < 3.0 * grid.cell_m)
+    wet_near = ~terrain.land | (terrain.river_m < 4.0 * grid.cell_m)
     site = Site(
         wet=ground.wet.buffer(35.0, quad_segs=2),
         roads=np.concatenate([np.stack([line.xy[:-1], line.xy[1:]], axis=1) for line in roads]),
         motorways=shapely.union_all([shapely.LineString(xy).buffer(60.0) for xy in middles]),
         grid=grid,
         density=people.density,
-        near_water=grown(wet_near),
+        # Streets of up to 300 m are looked up by their middle, on cells of 100 m.
+        near_water=grown(grown(wet_near)),
     )
     shapely.prepare(site.wet)
     shapely.prepare(site.motorways)

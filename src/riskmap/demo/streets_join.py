@@ -23,6 +23,8 @@ Bools = npt.NDArray[np.bool_]
 _SNAP_M: Final = 6.0
 # Vertices in the same square of this edge are one node.
 _SAME_M: Final = 0.5
+# No piece is shorter: places are written to 0.1 m.
+_LEAST_M: Final = 1.0
 # Shorter dead ends are where a line was drawn over the road it was to reach.
 _STUB_M: Final = 32.0
 
@@ -56,7 +58,11 @@ def meet(lines: Sequence[Line]) -> Pieces:
     b = np.concatenate([line.xy[1:] for line in lines])
     level = np.concatenate([line.level for line in lines])
     of_line = np.repeat(np.arange(len(lines)), [len(line.xy) - 1 for line in lines])
-    seg, share, point = _crossings(a, b, level, of_line)
+    # The ends of ramps are on a motorway, where no street may end.
+    ramp = np.array([line.road_class == "motorway_link" for line in lines])[of_line]
+    own = np.diff(of_line, prepend=-1, append=len(lines)) != 0
+    reach = np.where(np.column_stack([ramp & own[:-1], ramp & own[1:]]), 0.0, _SNAP_M)
+    seg, share, point = _crossings(a, b, level, reach)
     order = np.lexsort((share, seg))
     seg, point = seg[order], point[order]
     # Each piece: its start, then its crossings in order, then its end.
@@ -76,16 +82,39 @@ def meet(lines: Sequence[Line]) -> Pieces:
     pieces = Pieces(
         vertex[one], start[real], end[real], of_line[owner[:-1][real]], level[owner[:-1][real]]
     )
+    pieces = _contracted(pieces)
     # Two lines on the same two nodes are one road: the first, which matters more, stays.
     low, high = np.minimum(pieces.start, pieces.end), np.maximum(pieces.start, pieces.end)
     _, keep = np.unique(low * len(pieces.node_xy) + high, return_index=True)
     return pieces.only(np.sort(keep))
 
 
+def _contracted(pieces: Pieces) -> Pieces:
+    """Make the ends of pieces shorter than `_LEAST_M` one node.
+
+    Places within half a metre fall into two squares if a border runs between them.
+    """
+    while (short := pieces.length_m < _LEAST_M).any():
+        into = np.arange(len(pieces.node_xy))
+        pair = np.sort(np.column_stack([pieces.start[short], pieces.end[short]]), axis=1)
+        into[pair[:, 1]] = pair[:, 0]
+        while (into[into] != into).any():
+            into = into[into]
+        start, end = into[pieces.start], into[pieces.end]
+        real = start != end
+        pieces = Pieces(
+            pieces.node_xy, start[real], end[real], pieces.line[real], pieces.level[real]
+        )
+    return pieces
+
+
 def _crossings(
-    a: Floats, b: Floats, level: npt.NDArray[np.int8], of_line: Ints
+    a: Floats, b: Floats, level: npt.NDArray[np.int8], reach_m: Floats
 ) -> tuple[Ints, Floats, Floats]:
-    """Return piece, share along it and place of every vertex to add."""
+    """Return piece, share along it and place of every vertex to add.
+
+    `reach_m` [n, 2] says how near the start and the end of a piece a crossing is at that vertex.
+    """
     ground = np.flatnonzero(level == 0)
     shapes = np.asarray(shapely.linestrings(np.stack([a[ground], b[ground]], axis=1)))
     i, j = shapely.STRtree(shapes).query(shapes, predicate="intersects")
@@ -101,7 +130,7 @@ def _crossings(
     across, long_i, long_j = across[skew], long_i[skew], long_j[skew]
     t = np.clip(_cross(gap, s) / across, 0.0, 1.0)
     u = np.clip(_cross(gap, r) / across, 0.0, 1.0)
-    t_end, u_end = _snapped(t, long_i), _snapped(u, long_j)
+    t_end, u_end = _snapped(t, long_i, reach_m[i]), _snapped(u, long_j, reach_m[j])
     point = a[i] + t[:, None] * r
     at_j, at_i = u_end >= 0.0, t_end >= 0.0
     point[at_j] = np.where(u_end[at_j, None] == 0.0, a[j[at_j]], b[j[at_j]])
@@ -119,12 +148,12 @@ def _cross(p: Floats, q: Floats) -> Floats:
     return np.asarray(p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0])
 
 
-def _snapped(share: Floats, length_m: Floats) -> Floats:
+def _snapped(share: Floats, length_m: Floats, reach_m: Floats) -> Floats:
     """Return 0 or 1 if the share is at an end of a piece, -1 if it is between."""
-    reach = np.minimum(_SNAP_M, 0.3 * length_m)
+    start, end = np.minimum(reach_m, 0.3 * length_m[:, None]).T
     out = np.full(len(share), -1.0)
-    out[share * length_m < reach] = 0.0
-    out[(1.0 - share) * length_m < reach] = 1.0
+    out[share * length_m < start] = 0.0
+    out[(1.0 - share) * length_m < end] = 1.0
     return out
 
 

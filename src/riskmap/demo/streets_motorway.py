@@ -61,7 +61,7 @@ def plan_motorways(plan: Plan, xy: Floats, rng: np.random.Generator) -> list[Flo
         _, before = routes.spread(used, np.array([a]), target=b, reuse=1.0)
         nodes += routes.path(before, b)[1 if nodes else 0 :].tolist()
     closed = ring[0] == ring[-1]
-    out.append(_course(plan, xy, np.array(nodes), closed=closed))
+    out.append(_course(plan, xy, _without_spurs(nodes), closed=closed))
     main = routes.nodes_with(PRIMARY)
     # Radials: to the far towns, one for each direction, starting well inside the ring.
     taken: list[float] = []
@@ -90,6 +90,18 @@ def plan_motorways(plan: Plan, xy: Floats, rng: np.random.Generator) -> list[Flo
         if len(taken) == 8:
             break
     return out
+
+
+def _without_spurs(nodes: list[int]) -> Ints:
+    """Return a path without the ways to and back from a point that lay beside it."""
+    out: list[int] = []
+    for node in nodes:
+        # Up to 20 km: the ring itself comes back to its first node, too.
+        if node in out[-80:]:
+            del out[len(out) - out[::-1].index(node) :]
+        else:
+            out.append(node)
+    return np.array(out, dtype=np.int64)
 
 
 def _shun(routes: RouteGrid, cost: Floats, nodes: Ints, factor: float) -> None:
@@ -354,7 +366,17 @@ def _turn(
         + share**3 * p3
     )
     course[0], course[-1] = p0, p3
+    ramp = shapely.LineString(course)
+    for way in (from_motorway.right, from_motorway.left, to_motorway.right, to_motorway.left):
+        # Where carriageways bend, a turn may run over one of them: there is none, then.
+        if any(0.5 < m < ramp.length - 0.5 for m in _met(ramp, shapely.LineString(way.xy))):
+            return None
     return Line(course, "motorway_link", {"oneway": "yes"})
+
+
+def _met(course: shapely.LineString, other: shapely.LineString) -> list[float]:
+    """Return how far along a course it touches another line."""
+    return [float(course.project(point)) for point in _points(course.intersection(other))]
 
 
 def lift(motorways: list[Motorway], ramps: list[Line], others: list[Line]) -> list[Line]:

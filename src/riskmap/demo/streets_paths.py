@@ -150,7 +150,7 @@ def ferry(plan: Plan, xy: Floats, ports: tuple[int, int]) -> Line:
     """Return the ferry's course between the two landings, around land where need be."""
     routes = plan.routes
     water = np.where(routes.land, 8.0, 1.0)
-    _, before = routes.spread(water, np.array([ports[0]]), target=ports[1], reuse=8.0)
+    _, before = routes.spread(water, np.array([ports[0]]), target=ports[1], reuse=1.0)
     nodes = routes.path(before, ports[1])
     course = xy[nodes[[0, *range(4, len(nodes) - 3, 4), -1]]]
     tags = {"route": "ferry", "motor_vehicle": "yes", "foot": "yes"}

@@ -24,6 +24,8 @@ CLASS_OF_RANK: Final = {
 # Least distance between places joined by roads of a rank; a third of it where people live dense.
 _APART_M: Final = {TRUNK: 14_000.0, PRIMARY: 6_500.0, SECONDARY: 3_000.0, UNCLASSIFIED: 1_500.0}
 _LEAST_DENSITY: Final = {TRUNK: 2500.0, PRIMARY: 1500.0, SECONDARY: 900.0, UNCLASSIFIED: 120.0}
+# Islands are small: half an hour's walk across.
+_ISLAND_APART_M: Final = 600.0
 # Beyond this density streets are laid out block by block: no country road leads to each corner.
 _BLOCKS_DENSITY: Final = 3000.0
 # A village that costs more metres than this has a track, or nothing.
@@ -38,8 +40,8 @@ class Plan:
     routes: RouteGrid
     # Nodes of the places of each rank, most people first.
     places: dict[int, Ints]
-    # Steps over water that a tunnel takes instead of a bridge.
-    tunnels: list[Ints]
+    # Trunk roads across the bay, the one that spares most first.
+    crossings: list[Ints]
     centre: int
 
 
@@ -149,7 +151,7 @@ def _reach(routes: RouteGrid, targets: Ints, cost: Floats, rank: int) -> None:
 
 
 def _cross_the_bay(plan: Plan, mainland: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> None:
-    """Bridge the water that spares the longest way round, and dive under the second best.
+    """Lead trunk roads over the water that spares the longest way round, and the second best.
 
     Candidates are pairs of places within 25 km of the centre whose straight line runs over one
     stretch of open water of 0.8 to 9 km.
@@ -188,8 +190,7 @@ def _cross_the_bay(plan: Plan, mainland: np.ndarray[tuple[int], np.dtype[np.bool
         _, before = routes.spread(over, places[i : i + 1], target=int(places[j]))
         path = routes.path(before, int(places[j]))
         routes.draw(path, TRUNK)
-        if chosen:
-            plan.tunnels.append(path)
+        plan.crossings.append(path)
         chosen.append(middle)
         if len(chosen) == 2:
             return
@@ -248,13 +249,14 @@ def _tracks(
 
 
 def _island(plan: Plan, island: shapely.Polygon) -> None:
-    """Join the places of an island to its densest one."""
+    """Join the places of an island to their neighbours."""
     routes = plan.routes
     on = _inside(island, routes.xy) & routes.land & ~routes.shore
     if not on.any():
         on = _inside(island, routes.xy) & routes.land
-    places = _spread_out(routes, on, 900.0)
+    places = _spread_out(routes, on, _ISLAND_APART_M)
     cost = np.where(_inside(island, routes.xy) & routes.land, 1.0, NOWHERE)
-    for place in places[1:].tolist():
-        _, before = routes.spread(cost, places[:1], target=place)
-        routes.draw(routes.path(before, place), TERTIARY if place == places[1] else UNCLASSIFIED)
+    for i, j in neighbours(routes.xy[places]):
+        _, before = routes.spread(cost, places[i : i + 1], target=int(places[j]), reuse=0.6)
+        rank = TERTIARY if i == 0 else UNCLASSIFIED
+        routes.draw(routes.path(before, int(places[j])), rank)

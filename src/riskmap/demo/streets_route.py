@@ -84,7 +84,10 @@ class RouteGrid:
     def spread(
         self, cost: Floats, sources: Ints, *, target: int = -1, reuse: float = 0.4
     ) -> tuple[Floats, Ints]:
-        """Return the cheapest cost from any source, and each node's predecessor (-1 for none)."""
+        """Return the cheapest cost from any source, and each node's predecessor (-1 for none).
+
+        A metre of a road that is there costs `reuse`, or what the ground costs if that is 1.
+        """
         far, before = _spread(
             cost,
             self.rank,
@@ -218,7 +221,7 @@ def _spread(  # noqa: PLR0912, PLR0915 - compiled as one
             if there < 0 or there >= n or cost[there] >= nowhere:
                 continue
             length = step_m * (1.4142135623730951 if k % 2 == 1 else 1.0)
-            if rank[here, k] > 0:
+            if reuse < 1.0 and rank[here, k] > 0:
                 price = length * reuse
             else:
                 price = length * 0.5 * (cost[here] + cost[there])
