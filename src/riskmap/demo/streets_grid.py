@@ -186,9 +186,6 @@ def _fill(
     keep = _kept(site, seg, at, spacing_m, phase, rng, road_tree)
     seg, at = seg[keep], at[keep]
     seg = _reached_over(face, seg, at)
-    # The shore is an edge of the face, too: nothing is built over it.
-    dry = ~shapely.contains_xy(site.wet, seg[..., 0], seg[..., 1]).any(axis=1)
-    seg, at = seg[dry], at[dry]
     row_key = at[:, 0] * count + at[:, 1]
     cuts = np.flatnonzero((row_key[1:] != row_key[:-1]) | (at[1:, 2] != at[:-1, 2] + 1)) + 1
     for run in np.split(np.arange(len(seg)), cuts):
