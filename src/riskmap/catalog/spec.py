@@ -187,7 +187,7 @@ RISK_LEVEL: Final = Field(
 IDENTITY_FIELDS: Final = (
     Field(name="code", zh="统一编号", en="Code", required=True, source="upsert key in its source"),
     Field(name="name", zh="名称", en="Name", in_tile=True),
-    Field(name="name_en", zh="英文名称", en="Name in English"),
+    Field(name="name_en", zh="英文名称", en="Name in English", in_tile=True),
 )
 
 COMMON_FIELDS: Final = (

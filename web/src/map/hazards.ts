@@ -299,7 +299,7 @@ export function namePaint(t: { ink: string; halo: string }): object {
   return { 'text-color': t.ink, 'text-halo-color': t.halo, 'text-halo-width': 1.5 };
 }
 
-export function clusterLayers(): LayerSpecification[] {
+export function clusterLayers({ circle }: State): LayerSpecification[] {
   return [
     {
       id: 'clusters/symbol',
@@ -309,8 +309,11 @@ export function clusterLayers(): LayerSpecification[] {
       layout: {
         'icon-image': ['get', 'image'],
         'icon-allow-overlap': true,
+        // Over a circle they step back: its bands are what was asked for.
+        'icon-size': circle ? 0.7 : 1,
         'symbol-sort-key': ['get', 'order'],
       },
+      paint: { 'icon-opacity': circle ? 0.7 : 1 },
     },
   ];
 }

@@ -13,7 +13,8 @@ import { PEOPLE, cityName, groups, type Overlay, type State } from './state';
 import { layersOf, restyle, styleOf } from './style';
 import { watchTiles } from './trouble';
 
-const FIT = { padding: 24, maxZoom: 15 } as const;
+/** Room for the legend strip at the foot of the map. */
+const FIT = { padding: { top: 24, right: 24, bottom: 84, left: 24 }, maxZoom: 15 } as const;
 const FLY_MS = 700;
 const MAX_ZOOM = 18;
 const FOCUS_ZOOM = 14.5;
@@ -49,6 +50,7 @@ export function createMap(
     theme: options.theme,
     visible: options.visible,
     levels: options.levels,
+    circle: false,
   };
   let map: LibreMap;
   const home: Box = overview.extent ?? overview.city?.bbox ?? [-180, -60, 180, 75];
@@ -252,6 +254,7 @@ class LibreView implements MapView {
     this.setData('bands', data.bands);
     this.setData('edges', data.edges);
     this.setData('starts', data.starts);
+    if (this.state.circle !== (circle !== null)) this.setState({ circle: circle !== null });
   }
 
   showUncovered(places: Parameters<MapView['showUncovered']>[0]): void {

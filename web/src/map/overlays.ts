@@ -1,7 +1,7 @@
 /** What lies over the city for a question: bands and veil, starts, uncovered places, selection. */
 
-import type { Feature, FeatureCollection, Geometry } from 'geojson';
-import type { LayerSpecification } from 'maplibre-gl';
+import type { Feature, FeatureCollection, Geometry, Position } from 'geojson';
+import type { LayerSpecification, SymbolLayerSpecification } from 'maplibre-gl';
 
 import { tokens, type Token } from '../tokens';
 import type { Circle, LonLat, Uncovered } from '../types';
@@ -41,6 +41,12 @@ function edgeWidth(fromWidest: number): number {
 /** Width of the line around a hole. */
 const HOLE_PX = 1.4;
 
+/** The northernmost point of the greatest outline: bands nest, so that their labels keep apart. */
+function topOf(shells: Position[][]): Position[] {
+  const greatest = shells.reduce<Position[]>((best, ring) => (ring.length > best.length ? ring : best), []);
+  return greatest.length === 0 ? [] : [greatest.reduce((top, at) => ((at[1] ?? 0) > (top[1] ?? 0) ? at : top))];
+}
+
 /** The areas of a circle, disjoint, and the veil around them; and its edges. */
 export function circleData(circle: Circle | null): Record<'bands' | 'edges' | 'starts', Collection> {
   if (!circle || circle.features.length === 0) return { bands: EMPTY, edges: EMPTY, starts: EMPTY };
@@ -59,6 +65,7 @@ export function circleData(circle: Circle | null): Record<'bands' | 'edges' | 's
     return [
       feature({ type: 'MultiLineString', coordinates: shells }, { minutes, width: edgeWidth(at), shell: true }),
       feature({ type: 'MultiLineString', coordinates: holes }, { minutes, width: HOLE_PX, shell: false }),
+      ...topOf(shells).map((at) => feature({ type: 'Point', coordinates: at }, { minutes, width: 0, label: true, shell: false })),
     ];
   });
   return {
@@ -141,20 +148,23 @@ export function edgeLayers(state: State): LayerSpecification[] {
 }
 
 /**
- * Minutes on the lines. Among clusters they keep clear of their numbers; closer up they lie over
- * the symbols, as there is hardly a free place and they tell what a line means.
+ * Minutes on the lines, over whatever lies there: they tell what a line means. Far out each band
+ * has one, on its greatest outline; closer up they repeat along the lines.
  */
 export function edgeLabels(state: State): { far: LayerSpecification[]; near: LayerSpecification[] } {
   const t = tokens[state.theme];
-  const labels = (id: string, spacing: number, zooms: { minzoom?: number; maxzoom?: number }): LayerSpecification => ({
+  const labels = (
+    id: string,
+    which: string,
+    place: Partial<SymbolLayerSpecification['layout']>,
+    zooms: { minzoom?: number; maxzoom?: number },
+  ): LayerSpecification => ({
     id: `edges/${id}`,
     type: 'symbol',
     source: 'edges',
     ...zooms,
-    filter: ['get', 'shell'],
+    filter: ['==', ['get', which], true],
     layout: {
-      'symbol-placement': 'line',
-      'symbol-spacing': spacing,
       'symbol-sort-key': ['get', 'minutes'],
       'text-field': worded('map.minutes', ['to-string', ['get', 'minutes']]),
       'text-font': FONTS,
@@ -164,14 +174,15 @@ export function edgeLabels(state: State): { far: LayerSpecification[]; near: Lay
       'icon-image': 'pill',
       'icon-text-fit': 'both',
       'icon-text-fit-padding': [1, 4, 1, 4],
-      'text-padding': id === 'minutes' ? 30 : 0,
-      'text-max-angle': 180,
+      ...place,
     },
     paint: { 'text-color': t['on-jade'] },
   });
+  const always = { 'icon-allow-overlap': true, 'text-allow-overlap': true };
+  const along = { 'symbol-placement': 'line', 'symbol-spacing': 420, 'text-padding': 30, 'text-max-angle': 180 } as const;
   return {
-    far: [labels('minutes-far', 100, { maxzoom: POINTS_FROM_ZOOM })],
-    near: [labels('minutes', 420, { minzoom: POINTS_FROM_ZOOM })],
+    far: [labels('minutes-far', 'label', always, { maxzoom: POINTS_FROM_ZOOM })],
+    near: [labels('minutes', 'shell', along, { minzoom: POINTS_FROM_ZOOM })],
   };
 }
 

@@ -9,6 +9,8 @@ export interface State {
   theme: Theme;
   visible: ReadonlySet<string>;
   levels: ReadonlySet<LevelKey>;
+  /** A circle is drawn: what it shows comes first. */
+  circle: boolean;
 }
 
 /** The names of the map's sources. */

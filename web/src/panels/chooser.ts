@@ -18,7 +18,7 @@ export function chooser(): Node[] {
       'ul',
       { class: 'items' },
       found.map(({ layer, id, at, properties }) => {
-        const named = { name: (properties.name as string | undefined) ?? null, name_en: null };
+        const named = { name: (properties.name as string | undefined) ?? null, name_en: (properties.name_en as string | undefined) ?? null };
         const assessed = get().overview.data?.layers.find((one) => one.id === layer)?.levels;
         return h(
           'li',

@@ -64,6 +64,9 @@ function drawGo(): void {
     oninput: () => {
       said.hidden = true;
     },
+    onblur: () => {
+      said.hidden = true;
+    },
   });
   form.onsubmit = (event) => {
     event.preventDefault();
