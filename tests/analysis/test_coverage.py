@@ -261,6 +261,29 @@ def test_what_moves_is_in_the_next_answer(served: Served) -> None:
     assert body["uncovered"] == [] and body["uncovered_count"] == 0
 
 
+def test_a_team_that_comes_between_two_reads(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.put("rescue-teams", {"code": "T1", "geom": at((0, 0)), "kind": "fire_station"})
+    served.put("geohazard-points", {"code": "G", "geom": at((3, 0)), "risk_level": 1})
+    reads = 0
+    anchored = service.AnalysisService._anchored
+
+    def then_another_team(self: Any, *arguments: Any) -> Any:
+        nonlocal reads
+        reads += 1
+        found = anchored(self, *arguments)
+        if reads == 1:
+            served.put("rescue-teams", {"code": "T2", "geom": at((3, 0)), "kind": "fire_station"})
+        return found
+
+    monkeypatch.setattr(service.AnalysisService, "_anchored", then_another_team)
+    told = served.get("/analysis/coverage").json()
+    assert told["teams"] == {"available": 2, "away": 0}
+    assert told["major"] == {"count": 1, "covered": 1}
+    assert reads == 4
+
+
 def test_an_area_is_reached_where_it_is_first_touched(served: Served) -> None:
     """It begins half way between columns 10 and 11; one team stands at either side of it."""
     (w, s), (e, n) = place(10.5, -0.3), place(16, 0.3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -263,12 +263,31 @@ class AnalysisService:
             return self._graphs.get(revision, profile=profile, srid=city.local_srid)
 
         default = network(phases_of(known, None).profile)
-        layers = self._catalog.with_role(Role.TEAM)
         with watch.stage("anchors"):
-            teams = teams_of(
-                (found.rows for found in self._anchored(layers, default).values()), known
-            )
-            targets = [self._catalog.population, *self._assessed_risks()]
+            teams, ways = self._ways(known, default, network)
+        with watch.stage("search"):
+            people, *risks = self._first_arrivals(teams, ways, known)
+        with watch.stage("count"):
+            sources = sorted({s for way in ways for s in facts[way.profile].speed_sources})
+            return {
+                **coverage(query, teams, people, risks),
+                "method": METHOD,
+                **_facts(default, sources, city),
+            }
+
+    def _ways(
+        self, known: dict[str, Phases], default: Network, network: Callable[[str], Network]
+    ) -> tuple[Teams, list[Way]]:
+        """Return the teams and every way in which one of them moves, all of the same revisions.
+
+        A change may be committed between two reads: then all is read again. Changes of a layer
+        take longer than this does.
+        """
+        layers = self._catalog.with_role(Role.TEAM)
+        targets = [self._catalog.population, *self._assessed_risks()]
+        while True:
+            bases = self._anchored(layers, default)
+            teams = teams_of((bases[layer.id].rows for layer in layers), known)
             ways = []
             for profile in sorted({*teams.profile[teams.free], default.graph.profile}):
                 moving = network(profile)
@@ -280,15 +299,9 @@ class AnalysisService:
                         [found[layer.id] for layer in targets],
                     )
                 )
-        with watch.stage("search"):
-            people, *risks = self._first_arrivals(teams, ways, known)
-        with watch.stage("count"):
-            sources = sorted({s for way in ways for s in facts[way.profile].speed_sources})
-            return {
-                **coverage(query, teams, people, risks),
-                "method": METHOD,
-                **_facts(default, sources, city),
-            }
+            rows = [*teams.layers, *(one.rows for way in ways for one in way.anchors)]
+            if len({(one.layer.id, one.revision) for one in rows}) == len(layers) + len(targets):
+                return teams, ways
 
     def _assessed_risks(self) -> list[Layer]:
         return [layer for layer in self._catalog.with_role(*RISK_ROLES) if layer.assessed]
