@@ -9,7 +9,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from riskmap.catalog.spec import Child, Field, Geometry, Kind, Layer, Role, Text, Value
-from riskmap.crs.epsg import read_crs
+from riskmap.crs.input import read_crs
+from riskmap.ingest.batches import ReadOptions
 from riskmap.ingest.checks import Checker
 from riskmap.ingest.mapping import FieldMapping, Plan
 from riskmap.ingest.readers import read
@@ -122,7 +123,7 @@ def run(
     input_crs = read_crs(crs)
     plan = Plan(layer, mapping, ZoneInfo("Asia/Shanghai"))
     checker = Checker(layer, plan, input_crs, box, outcome.log, repair=repair)
-    for batch in read(path, input_crs, mapping).batches():
+    for batch in read(path, ReadOptions(crs=input_crs, mapping=mapping)).batches():
         ready = checker.check(batch)
         outcome.rows += ready.rows
         names = list(ready.columns)

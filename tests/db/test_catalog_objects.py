@@ -90,6 +90,8 @@ def test_roads_and_their_defaults_have_theirs(whole: Database) -> None:
     }
     for table in ("road_speeds", "road_profiles"):
         assert triggers_of(whole, table) == expected(flushed, "roads")
+    both = expected(flushed, "roads") | expected(AUDIT_TRIGGERS, "")
+    assert triggers_of(whole, "road_time_factors") == both
 
 
 AUDIT_TRIGGERS = {
@@ -100,7 +102,10 @@ AUDIT_TRIGGERS = {
 }
 
 
-@pytest.mark.parametrize("table", ["city", "response_phases", "api_keys"])
+@pytest.mark.parametrize(
+    "table",
+    ["city", "response_phases", "api_keys", "gb18218_chemicals", "gb18218_categories"],
+)
 def test_what_is_in_no_feed_is_audited(whole: Database, table: str) -> None:
     assert triggers_of(whole, table) == expected(AUDIT_TRIGGERS, "")
 
@@ -210,10 +215,14 @@ GRANTS = {
     **dict.fromkeys(
         (
             *("alembic_version", "city", "feed", "history", "audit", "api_keys"),
-            *("road_profiles", "road_speeds", "response_phases"),
+            *("road_profiles", "road_speeds", "response_phases", "road_time_factors"),
+            *("gb18218_chemicals", "gb18218_categories"),
         ),
         READS,
     ),
+    # No DELETE: what was asked for stays known.
+    "jobs": {"SELECT", "INSERT", "UPDATE"},
+    "imports": {"SELECT", "INSERT", "UPDATE"},
 }
 
 
@@ -277,6 +286,12 @@ def test_the_role_is_nobody(whole: Database) -> None:
 DENIED = (
     "INSERT INTO audit (actor, action, subject) VALUES ('mayor', 'delete', 'shelters')",
     "UPDATE audit SET actor = 'mayor'",
+    "DELETE FROM audit",
+    "TRUNCATE audit",
+    "UPDATE history SET actor = 'mayor'",
+    "DELETE FROM imports",
+    "UPDATE road_time_factors SET factor = 2",
+    "UPDATE gb18218_chemicals SET verified = true",
     "DELETE FROM history",
     "TRUNCATE shelters",
     "UPDATE feed SET revision = 1",

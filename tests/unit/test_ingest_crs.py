@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from riskmap.crs.epsg import read_crs
+from riskmap.crs.input import read_crs
 from riskmap.errors import InputError
 
 

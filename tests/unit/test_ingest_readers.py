@@ -11,10 +11,10 @@ import shapely
 
 from conftest import shared_data
 from ingest_help import geojson, point, shape, table
-from riskmap.crs.epsg import read_crs
+from riskmap.crs.input import read_crs
 from riskmap.errors import InputError
 from riskmap.ingest import read_csv, read_geojson, read_gpkg
-from riskmap.ingest.batches import Batch
+from riskmap.ingest.batches import Batch, ReadOptions
 from riskmap.ingest.mapping import FieldMapping
 from riskmap.ingest.readers import read
 
@@ -22,7 +22,7 @@ WGS84 = read_crs("EPSG:4326")
 
 
 def all_of(path: Path, **options: object) -> list[Batch]:
-    return list(read(path, WGS84, **options).batches())  # type: ignore[arg-type]
+    return list(read(path, ReadOptions(crs=WGS84, **options)).batches())  # type: ignore[arg-type]
 
 
 def refusal(action: Callable[[], object]) -> InputError:
@@ -326,7 +326,7 @@ def test_geopackage_tables_and_declared_crs(tmp_path: Path) -> None:
     path = tmp_path / "a.gpkg"
     places(4528).to_file(path, layer="one")
     assert refusal(lambda: all_of(path)).key == "crs.differs"
-    assert list(read(path, read_crs("EPSG:4528")).batches())
+    assert list(read(path, ReadOptions(crs=read_crs("EPSG:4528"))).batches())
     places().to_file(path, layer="two")
     error = refusal(lambda: all_of(path))
     assert (error.key, error.parameter) == ("ingest.table.several", "table")

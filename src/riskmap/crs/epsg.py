@@ -28,8 +28,8 @@ _SILENTLY_WRONG: Final = {4214: "Beijing 1954", 4555: "New Beijing", 4610: "Xian
 
 
 @dataclass(frozen=True)
-class InputCrs:
-    """A coordinate system that an import was told.
+class EpsgCrs:
+    """A coordinate system of the EPSG registry.
 
     Parameters
     ----------
@@ -71,17 +71,15 @@ class InputCrs:
         return other.to_epsg() == self.code or self._crs.equals(other, ignore_axis_order=True)
 
 
-def read_crs(text: str | None, *, parameter: str = "crs") -> InputCrs:
+def read_epsg(text: str, *, parameter: str = "crs") -> EpsgCrs:
     """Read `EPSG:4528`.
 
     Raises
     ------
     InputError
-        None is stated, it is no EPSG code, the registry does not know it, it is no system of
-        positions on a map, or PROJ would convert it silently wrong.
+        It is no EPSG code, the registry does not know it, it is no system of positions on a map,
+        or PROJ would convert it silently wrong.
     """
-    if text is None or not text.strip():
-        raise InputError("crs.missing", parameter=parameter)
     match = _CODE.fullmatch(text.strip())
     if match is None:
         raise InputError("crs.not_epsg", parameter=parameter, value=text.strip()[:40])
@@ -95,4 +93,4 @@ def read_crs(text: str | None, *, parameter: str = "crs") -> InputCrs:
     datum = _SILENTLY_WRONG.get(crs.geodetic_crs.to_epsg() or 0)
     if datum is not None:
         raise InputError("crs.refused", parameter=parameter, value=f"EPSG:{code}", datum=datum)
-    return InputCrs(code, crs)
+    return EpsgCrs(code, crs)

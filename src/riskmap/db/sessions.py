@@ -42,7 +42,7 @@ Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who changes data: `cli:alice`, `key:3f9a...`; and for which request or import."""
+    """Who changes data: `cli:alice`, `key:3f9a...`; and for which request."""
 
     name: str
     request_id: str | None = None
@@ -66,6 +66,13 @@ class WriteSession(ReadSession):
     def connection(self) -> Connection:
         """The connection itself, for COPY."""
         return self._connection
+
+    def belongs_to_import(self, import_id: int) -> None:
+        """Tell history and audit which import makes the changes of this transaction from here."""
+        self.execute(
+            text("SELECT set_config('riskmap.import', :import_id, true)"),
+            {"import_id": str(import_id)},
+        )
 
 
 class AsyncReadSession:

@@ -21,9 +21,10 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
+    UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB
 
 from riskmap.db.base import METADATA
 from riskmap.units import WEB_MERCATOR, WGS84
@@ -81,6 +82,7 @@ AUDIT: Final = Table(
     Column("feed_id", BigInteger),
     Column("request_id", Text),
     Column("detail", JSONB),
+    Column("import_id", BigInteger),
 )
 
 FEED: Final = Table(
@@ -118,7 +120,76 @@ HISTORY: Final = Table(
     Column("at", DateTime(timezone=True), nullable=False, server_default=_NOW),
     Column("actor", Text, nullable=False),
     Column("request_id", Text),
+    Column("import_id", BigInteger),
     Index("ix_history_layer_feature_id_version", "layer", "feature_id", "version"),
+    Index("ix_history_import_id", "import_id", postgresql_where=text("import_id IS NOT NULL")),
+)
+
+# Long work that a request starts and does not wait for. A worker claims a job, shows that it lives
+# by the heartbeat, and runs the handler of its kind.
+JOBS: Final = Table(
+    "jobs",
+    METADATA,
+    _id(),
+    Column("kind", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("request_id", Text),
+    Column("parameters", JSONB, nullable=False),
+    Column("status", Text, nullable=False, server_default=text("'queued'")),
+    # Machine and process that run it; of an earlier attempt while it is queued again.
+    Column("runner", Text),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("heartbeat_at", DateTime(timezone=True)),
+    Column("cancel_asked", Boolean, nullable=False, server_default=text("false")),
+    # Stage, done, total: what a person who waits is shown.
+    Column("progress", JSONB),
+    Column("result", JSONB),
+    # An error as its entry of the catalogue: key, parameter, values.
+    Column("problem", JSONB),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Column("started_at", DateTime(timezone=True)),
+    Column("finished_at", DateTime(timezone=True)),
+    CheckConstraint(
+        "status IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="status"
+    ),
+    Index("ix_jobs_open", "id", postgresql_where=text("status IN ('queued', 'running')")),
+)
+
+# One row for each import that was asked for, by whatever way; written in the transaction that
+# loads its rows, so that `done` and the rows are true together.
+IMPORTS: Final = Table(
+    "imports",
+    METADATA,
+    _id(),
+    Column("kind", Text, nullable=False, server_default=text("'import'")),
+    Column("layer", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("sha256", Text),
+    Column("crs", Text),
+    Column("source_system", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("options", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("actor", Text, nullable=False),
+    Column("request_id", Text),
+    Column("idempotency_key", Text),
+    # What the key was used for: another body under the same key is refused.
+    Column("idempotency_hash", Text),
+    Column("job_id", BigInteger, ForeignKey(JOBS.c.id)),
+    Column("status", Text, nullable=False, server_default=text("'queued'")),
+    Column("report", JSONB),
+    # Ids of the features that it made: neither they nor the history tell that otherwise.
+    Column("inserted_ids", INT8MULTIRANGE),
+    Column("undo_of", BigInteger, ForeignKey("imports.id")),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Column("finished_at", DateTime(timezone=True)),
+    CheckConstraint("kind IN ('import', 'undo')", name="kind"),
+    CheckConstraint(
+        "status IN ('queued', 'running', 'done', 'rejected', 'failed', 'cancelled')",
+        name="status",
+    ),
+    CheckConstraint("mode IN ('upsert', 'replace', 'append')", name="mode"),
+    UniqueConstraint("actor", "idempotency_key"),
+    Index("ix_imports_undo_of", "undo_of"),
 )
 
 ROAD_EDGES: Final = Table(
@@ -196,4 +267,53 @@ RESPONSE_PHASES: Final = Table(
     CheckConstraint(
         "call_handling_s >= 0 AND turnout_s >= 0 AND setup_s >= 0", name="not_negative"
     ),
+)
+
+# Speed by the hour as a share of the free speed; no row: 1. Class '*' stands for every class that
+# has no row of its own. Circles and coverage by the hour read it.
+ROAD_TIME_FACTORS: Final = Table(
+    "road_time_factors",
+    METADATA,
+    Column("profile", Text, ForeignKey(ROAD_PROFILES.c.profile), primary_key=True),
+    Column("road_class", Text, primary_key=True),
+    Column("day_type", Text, primary_key=True),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("factor", Double, nullable=False),
+    Column("source", Text, nullable=False),
+    CheckConstraint("day_type IN ('workday', 'restday')", name="day_type"),
+    CheckConstraint("hour BETWEEN 0 AND 23", name="hour"),
+    CheckConstraint("factor > 0 AND factor <= 2", name="factor"),
+)
+
+# Critical quantities and factors of GB 18218, by edition; `verified` once somebody has compared a
+# row with the printed standard.
+GB18218_CHEMICALS: Final = Table(
+    "gb18218_chemicals",
+    METADATA,
+    Column("edition", Text, primary_key=True),
+    Column("cas", Text, primary_key=True),
+    Column("name_zh", Text, nullable=False),
+    Column("name_en", Text, nullable=False),
+    # Q in tonnes; null: not known to us, the filed one counts.
+    Column("critical_quantity_t", Double),
+    # Beta of table 3; null: that of the chemical's category.
+    Column("beta", Double),
+    Column("toxic_gas", Boolean, nullable=False, server_default=text("false")),
+    Column("source", Text, nullable=False),
+    Column("verified", Boolean, nullable=False, server_default=text("false")),
+    CheckConstraint("critical_quantity_t > 0", name="critical_quantity"),
+    CheckConstraint("beta > 0", name="beta"),
+)
+
+GB18218_CATEGORIES: Final = Table(
+    "gb18218_categories",
+    METADATA,
+    Column("edition", Text, primary_key=True),
+    Column("symbol", Text, primary_key=True),
+    Column("critical_quantity_t", Double),
+    Column("beta", Double, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("verified", Boolean, nullable=False, server_default=text("false")),
+    CheckConstraint("critical_quantity_t > 0", name="critical_quantity"),
+    CheckConstraint("beta > 0", name="beta"),
 )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from riskmap.crs.epsg import InputCrs
+from riskmap.crs.input import InputCrs
 from riskmap.errors import InputError
+from riskmap.ingest.mapping import FieldMapping
 from riskmap.ingest.report import Problem
 
 Geometries = NDArray[Any]
@@ -42,6 +43,32 @@ class Batch:
     geometry: Geometries
     problems: tuple[Problem, ...] = ()
     position: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """What a reader is told.
+
+    Parameters
+    ----------
+    crs
+        What the caller states. A file that declares another one is refused.
+    mapping
+        Names the columns that hold a table's coordinates, where they have other names.
+    table
+        Which table of a GeoPackage or geodatabase, sheet of a workbook; needed where there are
+        several.
+    encoding
+        Encoding of texts; None: as the file says, else UTF-8, else GB 18030.
+    workspace
+        Folder for what has to be unpacked; the caller removes it. None: nothing may be.
+    """
+
+    crs: InputCrs
+    mapping: FieldMapping = field(default_factory=FieldMapping)
+    table: str | None = None
+    encoding: str | None = None
+    workspace: Path | None = None
 
 
 class Source(Protocol):

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from riskmap.catalog.spec import Kind, Layer
-from riskmap.crs.epsg import InputCrs
+from riskmap.crs.input import InputCrs
 from riskmap.ingest.batches import Batch
 from riskmap.ingest.mapping import ATTRIBUTES, Assignment, Plan
 from riskmap.ingest.report import Problem, ProblemLog, shorten

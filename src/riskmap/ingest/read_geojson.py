@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final
 
 import shapely
 
-from riskmap.crs.epsg import InputCrs
+from riskmap.crs.input import InputCrs
 from riskmap.errors import InputError
 from riskmap.ingest.batches import (
     BATCH_ROWS,

@@ -12,7 +12,7 @@ import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError
 
-from riskmap.crs.epsg import InputCrs
+from riskmap.crs.input import InputCrs
 from riskmap.errors import InputError
 from riskmap.ingest.batches import BATCH_ROWS, Batch, check_declared, geometries, unreadable
 

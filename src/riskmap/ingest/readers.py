@@ -12,10 +12,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from riskmap.crs.epsg import InputCrs
 from riskmap.errors import InputError
-from riskmap.ingest.batches import Source
-from riskmap.ingest.mapping import FieldMapping
+from riskmap.ingest.batches import ReadOptions, Source
 from riskmap.ingest.read_csv import Csv
 from riskmap.ingest.read_geojson import GeoJson
 from riskmap.ingest.read_gpkg import GeoPackage
@@ -23,19 +21,8 @@ from riskmap.ingest.read_gpkg import GeoPackage
 _REMOTE: Final = re.compile(r"[/\\]*vsi|[a-z][a-z0-9+.-]+:[/\\]", re.IGNORECASE)
 
 
-def read(
-    path: Path, crs: InputCrs, mapping: FieldMapping | None = None, *, table: str | None = None
-) -> Source:
+def read(path: Path, options: ReadOptions) -> Source:
     """Open a file for import.
-
-    Parameters
-    ----------
-    crs
-        What the caller states. A file that declares another one is refused.
-    mapping
-        Names the columns that hold a table's coordinates, where they have other names.
-    table
-        Which table of a GeoPackage; needed when it has more than one.
 
     Raises
     ------
@@ -47,8 +34,8 @@ def read(
     ending = path.suffix.lower()
     if ending not in (".geojson", ".json", ".gpkg", ".csv"):
         raise InputError("ingest.file.format", parameter="file", value=path.name)
-    if table is not None and ending != ".gpkg":
-        raise InputError("ingest.table.none", parameter="table", value=table)
+    if options.table is not None and ending != ".gpkg":
+        raise InputError("ingest.table.none", parameter="table", value=options.table)
     try:
         if not path.is_file():
             raise InputError("ingest.file.missing", parameter="file", value=str(path))
@@ -58,9 +45,8 @@ def read(
         raise InputError("ingest.file.denied", parameter="file", value=str(path)) from None
     if not head.removeprefix(b"\xef\xbb\xbf").strip():
         raise InputError("ingest.file.empty", parameter="file", value=path.name)
-    mapping = mapping or FieldMapping()
     if ending == ".gpkg":
-        return GeoPackage(path, head, crs, table)
+        return GeoPackage(path, head, options.crs, options.table)
     if ending == ".csv":
-        return Csv(path, mapping)
-    return GeoJson(path, crs)
+        return Csv(path, options.mapping)
+    return GeoJson(path, options.crs)

@@ -10,10 +10,10 @@ from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from riskmap.catalog.spec import Layer
-from riskmap.crs.epsg import read_crs
+from riskmap.crs.input import read_crs
 from riskmap.db.sessions import Actor, Database, WriteSession
 from riskmap.errors import InputError
-from riskmap.ingest.batches import Source
+from riskmap.ingest.batches import ReadOptions, Source
 from riskmap.ingest.checks import Checker, Ready
 from riskmap.ingest.load import Counts, load
 from riskmap.ingest.mapping import FieldMapping, Plan
@@ -48,10 +48,20 @@ class ImportOptions:
     ----------
     crs
         `EPSG:n`; None is refused: nothing is guessed.
+    axes
+        Which axis the first coordinate is: `en` (east first, the usual) or `ne` (north first, as
+        Chinese survey tables write x and y).
+    datum_shift
+        Parameters of PROJ's towgs84 (3 or 7 numbers), which Beijing 1954 and Xian 1980 need.
     table
-        Which table of a GeoPackage.
+        Which table of a GeoPackage or geodatabase, sheet of a workbook.
+    encoding
+        Encoding of the file's texts; None: as it says itself, else UTF-8, else GB 18030.
     source_system
         Who the rows are from; the same code from another source is another feature.
+    mode
+        `upsert`: by (source_system, code). `replace`: the same, and what the file no longer has
+        is deleted. `append`: a row whose code is stored already is refused.
     repair
         Make invalid geometries valid instead of refusing their rows.
     max_bad_share
@@ -61,9 +71,13 @@ class ImportOptions:
     """
 
     crs: str | None
+    axes: str = "en"
+    datum_shift: tuple[float, ...] = ()
     mapping: FieldMapping = field(default_factory=FieldMapping)
     table: str | None = None
+    encoding: str | None = None
     source_system: str = "local"
+    mode: str = "upsert"
     repair: bool = False
     max_bad_share: float = 0.0
     dry_run: bool = False
@@ -134,7 +148,9 @@ class _Run:
         self._options = options
         self._progress = progress or (lambda stage, done, total: None)
         self._plan = Plan(layer, options.mapping, ZoneInfo(city.time_zone))
-        self._source: Source = read(path, self.crs, options.mapping, table=options.table)
+        self._source: Source = read(
+            path, ReadOptions(crs=self.crs, mapping=options.mapping, table=options.table)
+        )
         if self._source.headings is not None:
             self._plan.require(self._source.headings)
         self._log = ProblemLog()

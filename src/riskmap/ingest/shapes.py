@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from shapely import GeometryType as T
 
 from riskmap.catalog.spec import Geometry
-from riskmap.crs.epsg import InputCrs
+from riskmap.crs.input import InputCrs
 from riskmap.ingest.batches import Geometries
 from riskmap.units import WGS84, Bbox
 
