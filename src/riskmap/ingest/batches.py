@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from riskmap.crs.input import InputCrs
 from riskmap.errors import InputError
+from riskmap.ingest.limits import Limits
 from riskmap.ingest.mapping import FieldMapping
 from riskmap.ingest.report import Problem
 
@@ -62,6 +63,8 @@ class ReadOptions:
         Encoding of texts; None: as the file says, else UTF-8, else GB 18030.
     workspace
         Folder for what has to be unpacked; the caller removes it. None: nothing may be.
+    limits
+        How much one file may cost.
     """
 
     crs: InputCrs
@@ -69,6 +72,7 @@ class ReadOptions:
     table: str | None = None
     encoding: str | None = None
     workspace: Path | None = None
+    limits: Limits = field(default_factory=Limits)
 
 
 class Source(Protocol):
