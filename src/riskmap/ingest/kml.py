@@ -205,15 +205,18 @@ class Kml:
         if self._shapes or name in SHAPES:
             self._text = None
             return
+        self._end_cell(mark, name, here, tag, text)
+
+    def _end_cell(self, mark: Placemark, name: str, here: int, tag: str, text: str | None) -> None:
+        heading, at = self._data
         if name in ("Data", "SimpleData"):
-            heading, at = self._data
             if heading in ("riskmap_row", "riskmap_reason"):
                 mark.cut.append((at, here + len(f"</{tag}>".encode())))
             if name == "SimpleData" and heading:
                 mark.cells[heading] = text or ""
-        elif name == "value" and parent == "Data":
-            if self._data[0] and text is not None:
-                mark.cells[self._data[0]] = text
+        elif name == "value":
+            if heading and text is not None:
+                mark.cells[heading] = text
         elif name == "ExtendedData" and self._raw(here, 2) == b"</":
             mark.insert = (here, False)
         elif text is not None:
