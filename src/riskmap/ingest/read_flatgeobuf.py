@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
 
 from riskmap.ingest.batches import BATCH_ROWS, ReadOptions, unreadable
 from riskmap.ingest.dbf import short
-from riskmap.ingest.read_gdal import GdalTable
+from riskmap.ingest.read_gdal import GdalTable, Rejected
 
 _MAGIC: Final = b"fgb\x03fgb"
 _LONGEST_HEADER: Final = 1 << 20
@@ -33,6 +36,38 @@ class FlatGeobuf(GdalTable):
         if told * _SMALLEST_FEATURE > self._size:
             raise short(path, told * _SMALLEST_FEATURE, self._size)
         super().__init__(path, options, None)
+
+    def write_rejected(self, target: Path, reasons: Iterator[tuple[int, str]]) -> int:
+        """Copy the rows with these numbers, as `GdalTable.write_rejected` says.
+
+        They are held in memory until the last: nothing can be added to a FlatGeobuf.
+        """
+        self._held: list[Rejected] = []
+        return super().write_rejected(target, reasons)
+
+    def _store(self, target: Path, rows: Rejected, *, append: bool) -> None:
+        self._held.append(rows)
+
+    def _finish(self, target: Path) -> None:
+        held = self._held
+        columns = [np.concatenate(parts) for parts in zip(*(r.columns for r in held), strict=True)]
+        masks = [
+            None
+            if all(mask is None for mask in parts)
+            else np.concatenate(
+                [
+                    np.zeros(len(rows.wkb), dtype=bool) if mask is None else mask
+                    for mask, rows in zip(parts, held, strict=True)
+                ]
+            )
+            for parts in zip(*(r.masks for r in held), strict=True)
+        ]
+        wkb = np.concatenate([rows.wkb for rows in held])
+        super()._store(target, Rejected(wkb, held[0].names, columns, masks), append=False)
+
+    def _write_options(self) -> dict[str, Any]:
+        # An index would sort the rows, and knows no null geometries.
+        return {"SPATIAL_INDEX": "NO"}
 
     def _page_rows(self) -> int:
         """Return how many features are about 64 MB, in whole batches."""

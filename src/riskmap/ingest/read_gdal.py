@@ -49,6 +49,16 @@ class Page:
     columns: list[NDArray[Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Rejected rows as pyogrio writes them: a mask says which values of a column are null."""
+
+    wkb: NDArray[Any]
+    names: list[str]
+    columns: list[NDArray[Any]]
+    masks: list[NDArray[np.bool_] | None]
+
+
 class GdalTable:
     """One table of a file that GDAL reads.
 
@@ -228,15 +238,21 @@ class GdalTable:
             masks.append(mask)
         reasons = np.empty(len(texts), dtype=object)
         reasons[:] = [self._reason(text) for text in texts]
+        names += self._added()
+        data += [np.array([page.start + index for index in indices]), reasons]
+        masks += [None, None]
+        self._store(target, Rejected(page.wkb[indices], names, data, masks), append=append)
+
+    def _store(self, target: Path, rows: Rejected, *, append: bool) -> None:
         with warnings.catch_warnings():
             # Of a CRS that is not there, of fields that GDAL made wider.
             warnings.simplefilter("ignore")
             pyogrio.raw.write(
                 gdal_path(self._write_target(target)),
-                page.wkb[indices],
-                [*data, np.array([page.start + index for index in indices]), reasons],
-                [*names, *self._added()],
-                field_mask=[*masks, None, None],
+                rows.wkb,
+                rows.columns,
+                rows.names,
+                field_mask=rows.masks,
                 driver=self.driver,
                 layer=self._layer,
                 geometry_type=self._geometry_type,
