@@ -41,8 +41,12 @@ GDAL_ERRORS: Final = (
     UnicodeDecodeError,
     ValueError,
     OverflowError,
+    # Of an empty list of layers or fields, in pyogrio 0.13.
+    IndexError,
+    TypeError,
 )
 
+_SKIP: Final = "GDAL_SKIP"
 _CONFIG: Final = {
     # No drivers from shared objects or Python files, no configuration of a user's home.
     "GDAL_DRIVER_PATH": "disable",
@@ -62,10 +66,10 @@ _CONFIG: Final = {
 def gdal_environment() -> dict[str, str]:
     """Return the environment that a process needs *before* it imports pyogrio.
 
-    The list of drivers to leave out is taken from this process, which must not be confined itself.
+    Which drivers there are to leave out is what pyogrio says here.
     """
-    skipped = sorted(set(pyogrio.list_drivers()) - DRIVERS)
-    return {**_CONFIG, "OGR_SKIP": ",".join(skipped), "GDAL_SKIP": ",".join(skipped)}
+    there = set(pyogrio.list_drivers()) | set(os.environ.get(_SKIP, "").split(","))
+    return {**_CONFIG, _SKIP: ",".join(sorted(there - DRIVERS - {""}))}
 
 
 def confine_gdal() -> None:
@@ -81,8 +85,9 @@ def confine_gdal() -> None:
     environment = gdal_environment()
     os.environ.update(environment)
     pyogrio.set_gdal_config_options({key: value or None for key, value in environment.items()})
-    # Registering again applies the list of drivers to skip; there is no public way to say that.
-    pyogrio._ogr._register_drivers()
+    if set(pyogrio.list_drivers()) - DRIVERS:
+        # Registering again applies the list of drivers to skip; there is no public way to say so.
+        pyogrio._ogr._register_drivers()
     left = set(pyogrio.list_drivers())
     if left != DRIVERS:
         raise SetupError("ingest.gdal.drivers", value=", ".join(sorted(left ^ DRIVERS)))

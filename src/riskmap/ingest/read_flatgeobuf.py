@@ -29,6 +29,7 @@ class FlatGeobuf(GdalTable):
 
     driver = "FlatGeobuf"
     rejected_suffix = ".fgb"
+    _by_fid = False
 
     def __init__(self, path: Path, options: ReadOptions) -> None:
         self._size = path.stat().st_size

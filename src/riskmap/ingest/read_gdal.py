@@ -8,12 +8,13 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyogrio
 import shapely
 from numpy.typing import NDArray
+from pyogrio.errors import FeatureError
 
 from riskmap.crs.input import InputCrs
 from riskmap.errors import InputError
@@ -29,6 +30,7 @@ from riskmap.ingest.gdal import GDAL_ERRORS, gdal_path, read_info
 from riskmap.ingest.report import Problem
 
 _EXACT: Final = 2**53
+_MOST_BAD: Final = 100
 _ROW, _REASON = "riskmap_row", "riskmap_reason"
 
 
@@ -42,11 +44,23 @@ class Page:
         Number of its first row, from 1.
     wkb, columns
         Of equal length; a column for each of the source's headings.
+    bad
+        Places whose geometry GDAL cannot read; it is null in `wkb`.
     """
 
     start: int
     wkb: NDArray[Any]
     columns: list[NDArray[Any]]
+    bad: frozenset[int] = frozenset()
+
+
+class _Read(NamedTuple):
+    """What one call of pyogrio returns, and the places whose geometry is none."""
+
+    fids: NDArray[Any] | None
+    wkb: NDArray[Any]
+    columns: list[NDArray[Any]]
+    bad: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +87,8 @@ class GdalTable:
     headings: tuple[str, ...] | None
     encoding: str | None = None
     """What pyogrio is told."""
+    _by_fid = True
+    """Single rows can be read by their ids."""
 
     def __init__(self, path: Path, options: ReadOptions, layer: str | None) -> None:
         self._path = path
@@ -98,23 +114,58 @@ class GdalTable:
         if declared is not None and "undefined" not in declared.casefold():
             check_declared(declared, crs)
 
-    def _read(self, **which: Any) -> tuple[NDArray[Any] | None, NDArray[Any], list[NDArray[Any]]]:
+    def _read(self, **which: Any) -> _Read:
+        """Read rows; where GDAL stumbles over a geometry, find the rows whose geometry is none."""
         try:
-            # What pyogrio warns of (a stated encoding that GDAL recodes) is dealt with here.
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)
-                meta, fids, wkb, columns = pyogrio.raw.read(
-                    self._name,
-                    layer=self._layer,
-                    encoding=self.encoding,
-                    datetime_as_string=True,
-                    **which,
-                )
+            return self._read_once(**which)
+        except FeatureError:
+            if not self._by_fid:
+                raise unreadable(self._path) from None
         except GDAL_ERRORS:
             raise unreadable(self._path) from None
-        if [str(name) for name in meta["fields"]] != self._fields or wkb is None:
+        try:
+            found = self._read_once(**which | {"read_geometry": False, "return_fids": True})
+            fids = found.fids if found.fids is not None else np.empty(0, dtype=np.int64)
+            wkb = np.full(len(fids), None, dtype=object)
+            bad: set[int] = set()
+            self._halve(fids, 0, wkb, bad)
+        except GDAL_ERRORS:
+            raise unreadable(self._path) from None
+        return _Read(found.fids, wkb, found.columns, frozenset(bad))
+
+    def _halve(self, fids: NDArray[Any], start: int, wkb: NDArray[Any], bad: set[int]) -> None:
+        try:
+            found = self._read_once(fids=fids, columns=[])
+        except FeatureError:
+            if len(fids) == 1:
+                bad.add(start)
+                # Each costs about 2 * log2(10,000) reads; more of them is a damaged file.
+                if len(bad) > _MOST_BAD:
+                    raise
+                return
+            middle = len(fids) // 2
+            self._halve(fids[:middle], start, wkb, bad)
+            self._halve(fids[middle:], start + middle, wkb, bad)
+        else:
+            wkb[start : start + len(fids)] = found.wkb
+
+    def _read_once(self, **which: Any) -> _Read:
+        # What pyogrio warns of (a stated encoding that GDAL recodes) is dealt with here.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            meta, fids, wkb, columns = pyogrio.raw.read(
+                self._name,
+                layer=self._layer,
+                encoding=self.encoding,
+                datetime_as_string=True,
+                **which,
+            )
+        names = [str(name) for name in meta["fields"]]
+        if names != ([] if "columns" in which else self._fields):
             raise unreadable(self._path)
-        return fids, wkb, list(columns)
+        if wkb is None and which.get("read_geometry", True):
+            raise InputError("ingest.table.without", parameter="table", known="")
+        return _Read(fids, wkb, list(columns))
 
     def _page_rows(self) -> int:
         return BATCH_ROWS
@@ -124,12 +175,15 @@ class GdalTable:
         done = 0
         rows = self._page_rows()
         while done < self._count:
-            _, wkb, columns = self._read(skip_features=done, max_features=rows)
-            for start in range(0, len(wkb), BATCH_ROWS):
+            found = self._read(skip_features=done, max_features=rows)
+            count = len(found.wkb)
+            for start in range(0, count, BATCH_ROWS):
                 end = start + BATCH_ROWS
-                yield Page(done + start + 1, wkb[start:end], [c[start:end] for c in columns])
-            done += len(wkb)
-            if len(wkb) < rows:
+                columns = [column[start:end] for column in found.columns]
+                bad = frozenset(place - start for place in found.bad if start <= place < end)
+                yield Page(done + start + 1, found.wkb[start:end], columns, bad)
+            done += count
+            if count < rows:
                 break
         if done != self._count:
             raise unreadable(self._path)
@@ -151,7 +205,7 @@ class GdalTable:
             }
             shapes = shapely.from_wkb(page.wkb, on_invalid="ignore")
             for index in np.flatnonzero(shapely.is_missing(shapes)):
-                if page.wkb[index] is not None:
+                if page.wkb[index] is not None or int(index) in page.bad:
                     problems.append(
                         Problem(page.start + int(index), "ingest.geometry.unreadable", "geometry")
                     )

@@ -23,6 +23,7 @@ _NEEDED: Final = re.compile(
 # Locks of programs that had it open, and what operating systems leave in folders.
 _PASSED_OVER: Final = re.compile(r".*\.lock|\.ds_store|thumbs\.db|desktop\.ini", re.IGNORECASE)
 # Versions 3 (ArcGIS 9) and 4 (with 64-bit ids) of the table that lists all others.
+_HEAD_BYTES: Final = 40
 _MAGIC: Final = (b"\x03\0\0\0", b"\x04\0\0\0")
 
 
@@ -54,12 +55,14 @@ class Geodatabase(GdalTable):
                     value=path.name,
                     member=shorten(member.name),
                 )
-        catalogue = path / "a00000001.gdbtable"
-        if not catalogue.is_file():
+        if not (path / "a00000001.gdbtable").is_file():
             raise unreadable(path)
-        with catalogue.open("rb") as file:
-            if file.read(4) not in _MAGIC:
-                raise unreadable(path)
+        for table in sorted(path.glob("a*.gdbtable")):
+            # GDAL takes one without its head for an empty table.
+            with table.open("rb") as file:
+                head = file.read(_HEAD_BYTES)
+            if len(head) < _HEAD_BYTES or head[:4] not in _MAGIC:
+                raise unreadable(table)
         try:
             found = pyogrio.list_layers(gdal_path(path))
         except GDAL_ERRORS:

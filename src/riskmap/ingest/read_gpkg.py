@@ -53,8 +53,8 @@ class GeoPackage(GdalTable):
         key = self._table.key.replace('"', '""')
         done = 0
         for first, last in self._table.pages:
-            _, wkb, columns = self._read(where=f'"{key}" >= {first} AND "{key}" <= {last}')
-            yield Page(done + 1, wkb, columns)
-            done += len(wkb)
+            found = self._read(where=f'"{key}" >= {first} AND "{key}" <= {last}')
+            yield Page(done + 1, found.wkb, found.columns, found.bad)
+            done += len(found.wkb)
         if done != self._count:
             raise unreadable(self._path)

@@ -112,14 +112,12 @@ class Shapefile(GdalTable):
         done = 0
         following = 0
         while following < self._dbf.rows:
-            fids, wkb, columns = self._read(
-                skip_features=following, max_features=BATCH_ROWS, return_fids=True
-            )
-            if fids is None or len(fids) == 0:
+            found = self._read(skip_features=following, max_features=BATCH_ROWS, return_fids=True)
+            if found.fids is None or len(found.fids) == 0:
                 break
-            yield Page(done + 1, wkb, columns)
-            done += len(wkb)
-            following = int(fids[-1]) + 1
+            yield Page(done + 1, found.wkb, found.columns, found.bad)
+            done += len(found.wkb)
+            following = int(found.fids[-1]) + 1
         if done != self._count:
             raise unreadable(self._path)
 
