@@ -46,6 +46,9 @@ GDAL_ERRORS: Final = (
     TypeError,
 )
 
+# No .aux.xml beside a file that is only read. For every process: nobody wants them.
+pyogrio.set_gdal_config_options({"GDAL_PAM_ENABLED": "NO"})
+
 _SKIP: Final = "GDAL_SKIP"
 _CONFIG: Final = {
     # No drivers from shared objects or Python files, no configuration of a user's home.
@@ -56,6 +59,7 @@ _CONFIG: Final = {
     # No extensions of SQLite, no index files made up for a shapefile without one.
     "OGR_SQLITE_LOAD_EXTENSIONS": "",
     "SHAPE_RESTORE_SHX": "NO",
+    "GDAL_PAM_ENABLED": "NO",
     # No grids from the network, no file by network at all.
     "PROJ_NETWORK": "OFF",
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none",

@@ -10,6 +10,7 @@ import pyogrio
 
 from riskmap.errors import InputError
 from riskmap.ingest.batches import ReadOptions, unreadable
+from riskmap.ingest.dbf import short
 from riskmap.ingest.gdal import GDAL_ERRORS, gdal_path
 from riskmap.ingest.read_gdal import GdalTable
 from riskmap.ingest.read_gpkg import choose
@@ -24,6 +25,7 @@ _NEEDED: Final = re.compile(
 _PASSED_OVER: Final = re.compile(r".*\.lock|\.ds_store|thumbs\.db|desktop\.ini", re.IGNORECASE)
 # Versions 3 (ArcGIS 9) and 4 (with 64-bit ids) of the table that lists all others.
 _HEAD_BYTES: Final = 40
+_SIZE_AT: Final = 24
 _MAGIC: Final = (b"\x03\0\0\0", b"\x04\0\0\0")
 
 
@@ -58,11 +60,14 @@ class Geodatabase(GdalTable):
         if not (path / "a00000001.gdbtable").is_file():
             raise unreadable(path)
         for table in sorted(path.glob("a*.gdbtable")):
-            # GDAL takes one without its head for an empty table.
+            # GDAL takes one that is cut in its head or its fields for an empty table.
             with table.open("rb") as file:
                 head = file.read(_HEAD_BYTES)
             if len(head) < _HEAD_BYTES or head[:4] not in _MAGIC:
                 raise unreadable(table)
+            told = int.from_bytes(head[_SIZE_AT : _SIZE_AT + 8], "little")
+            if told > (size := table.stat().st_size):
+                raise short(table, told, size)
         try:
             found = pyogrio.list_layers(gdal_path(path))
         except GDAL_ERRORS:
