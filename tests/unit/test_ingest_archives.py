@@ -177,6 +177,20 @@ def test_rejected_placemarks_are_copied_as_written(tmp_path: Path, prefix: str) 
     assert column(batches(second), "编号") == ["A-1", None]
 
 
+def test_rejected_placemarks_of_a_kmz_and_features_of_a_zip_are_packed(tmp_path: Path) -> None:
+    for ending, name, text in (
+        ("kmz", "doc.kml", KML),
+        ("zip", "a.geojson", geojson(tmp_path, *(point(n) for n in "abc")).read_text()),
+    ):
+        path = tmp_path / f"a.{ending}"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(name, text)
+        target = tmp_path / f"rejected.{ending}"
+        assert source(path, workspace=tmp_path).write_rejected(target, reasons(1, 3)) == 2
+        found = column(batches(target, workspace=tmp_path), "riskmap_row")
+        assert [int(str(row)) for row in found] == [1, 3]
+
+
 def sequence(folder: Path, *texts: str, separator: bool = False, name: str = "a.geojsonl") -> Path:
     path = folder / name
     path.write_text("".join(f"\x1e{t}\n" if separator else f"{t}\n" for t in texts))

@@ -357,10 +357,8 @@ def test_rejected_rows_go_into_the_same_format_and_can_be_imported_again(
     )
     small_batches(monkeypatch, 10)
     opened = source(path, "EPSG:4528")
-    suffix = opened.rejected_suffix  # type: ignore[attr-defined]
-    target = tmp_path / f"rejected{suffix}"
-    assert opened.write_rejected(target, reasons(2, 4, 12, 25)) == 4  # type: ignore[attr-defined]
-    assert [p.name for p in tmp_path.glob("rejected*")] == [target.name]
+    target = tmp_path / f"rejected.{ending}"
+    assert opened.write_rejected(target, reasons(2, 4, 12, 25)) == 4
     again = source(target, "EPSG:4528", workspace=tmp_path)
     (batch,) = again.batches()
     expected = [1, 3, 11, 24]
@@ -372,8 +370,8 @@ def test_rejected_rows_go_into_the_same_format_and_can_be_imported_again(
     assert batch.geometry[1] is None
     assert batch.geometry[3] == shapely.Point(40.5e6 + 24, 4e6)
     # Rejected once more: the two columns are replaced, not doubled.
-    second = tmp_path / f"second{suffix}"
-    assert again.write_rejected(second, reasons(1)) == 1  # type: ignore[attr-defined]
+    second = tmp_path / f"second.{ending}"
+    assert again.write_rejected(second, reasons(1)) == 1
     (batch,) = batches(second, "EPSG:4528", workspace=tmp_path)
     assert set(batch.columns) == {"名称", "n", "day", "riskmap_row", "riskmap_reason"}
     assert batch.columns["riskmap_row"] == [1]
@@ -386,16 +384,35 @@ def test_rejected_rows_of_a_shapefile_keep_long_and_broken_texts(tmp_path: Path)
     path = write(tmp_path / "a.shp", {"t": raw}, encoding="ISO-8859-1")
     (tmp_path / "a.cpg").write_text("GBK")
     opened = source(path)
-    target = tmp_path / "r.zip"
-    assert opened.write_rejected(target, reasons(1, 2)) == 2  # type: ignore[attr-defined]
+    target = tmp_path / "r.shp"
+    assert opened.write_rejected(target, reasons(1, 2)) == 2
     (batch,) = batches(target, workspace=tmp_path)
     assert batch.columns["t"] == [long, "a\\xff"]
 
 
 def test_no_rejected_rows_no_file(tmp_path: Path) -> None:
     path = write(tmp_path / "a.shp", {"n": [1]})
-    assert source(path).write_rejected(tmp_path / "r.zip", iter(())) == 0  # type: ignore[attr-defined]
-    assert not (tmp_path / "r.zip").exists()
+    assert source(path).write_rejected(tmp_path / "r.shp", iter(())) == 0
+    assert not (tmp_path / "r.shp").exists()
+
+
+@pytest.mark.parametrize("ending", ["shp", "gdb"])
+@pytest.mark.parametrize("from_folder", [True, False])
+def test_rejected_rows_of_what_came_packed_are_packed(
+    tmp_path: Path, ending: str, from_folder: bool
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write(folder / f"a.{ending}", {"n": np.arange(3, dtype=np.int32)})
+    path = folder if from_folder else packed(tmp_path / "a.zip", folder)
+    target = tmp_path / "rejected.zip"
+    assert source(path, workspace=tmp_path).write_rejected(target, reasons(2)) == 1
+    assert [p.name for p in tmp_path.glob("rejected*")] == [target.name]
+    (batch,) = batches(target, workspace=tmp_path)
+    assert batch.columns["n"] == [1]
+    assert batch.columns["riskmap_row"] == [2]
+    assert source(path, workspace=tmp_path).write_rejected(tmp_path / "none.zip", iter(())) == 0
+    assert not list(tmp_path.glob("none*"))
 
 
 # Before pyogrio is imported, and after: only what is allowed is left.

@@ -7,6 +7,7 @@ dataset are written, under names of our own.
 
 from __future__ import annotations
 
+import errno
 import re
 import stat
 import tempfile
@@ -35,6 +36,9 @@ from riskmap.ingest.report import shorten
 _MAPS: Final = (".shp", ".gpkg", ".fgb", ".geojson", ".geojsonl", ".geojsons", ".kml")
 _TABLES: Final = (".csv", ".tsv", ".xlsx", ".json", ".ndjson", ".jsonl")
 _ARCHIVES: Final = (".zip", ".kmz", ".rar", ".7z", ".tar", ".gz", ".tgz")
+
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""The disk is full, or a process may write no more: no fault of the file."""
 
 _FLAG_ENCRYPTED: Final = 0x1
 _FLAG_UTF8: Final = 0x800
@@ -99,7 +103,18 @@ def unpack(path: Path, options: ReadOptions, *, kmz: bool = False) -> tuple[Path
             if dataset.ending == ".kml":
                 most = min(most, options.limits.max_kml_bytes)
             return _write(path, archive, dataset, folder, most), table
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError):
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise unreadable(path) from None
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+    ):
         raise unreadable(path) from None
 
 

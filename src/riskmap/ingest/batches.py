@@ -85,6 +85,13 @@ class Source(Protocol):
     def batches(self) -> Iterator[Batch]:
         """Yield all rows in the order of the file."""
 
+    def write_rejected(self, target: Path, reasons: Iterator[tuple[int, str]]) -> int:
+        """Copy the rows with these numbers (ascending) into a new file of the same format.
+
+        Each gets two more columns, its number and what is wrong with it; returns how many there
+        were. The ending of `target` is the original's, or .zip where that was a folder.
+        """
+
 
 def geometries(items: Sequence[object]) -> Geometries:
     """Return shapely geometries and None as one array of objects."""

@@ -28,7 +28,6 @@ class FlatGeobuf(GdalTable):
     """A FlatGeobuf file."""
 
     driver = "FlatGeobuf"
-    rejected_suffix = ".fgb"
     _by_fid = False
 
     def __init__(self, path: Path, options: ReadOptions) -> None:

@@ -83,7 +83,6 @@ class GdalTable:
     """
 
     driver: str
-    rejected_suffix: str
     headings: tuple[str, ...] | None
     encoding: str | None = None
     """What pyogrio is told."""
@@ -237,7 +236,7 @@ class GdalTable:
         Parameters
         ----------
         target
-            File to be written; its ending is `rejected_suffix`.
+            File to be written (of a geodatabase: folder), or the .shp of the parts of a shapefile.
         reasons
             Number of a row and what is wrong with it, ascending.
 
@@ -271,9 +270,6 @@ class GdalTable:
     def _added(self) -> tuple[str, str]:
         return _ROW, _REASON
 
-    def _write_target(self, target: Path) -> Path:
-        return target
-
     def _write_options(self) -> dict[str, Any]:
         return {}
 
@@ -302,7 +298,7 @@ class GdalTable:
             # Of a CRS that is not there, of fields that GDAL made wider.
             warnings.simplefilter("ignore")
             pyogrio.raw.write(
-                gdal_path(self._write_target(target)),
+                gdal_path(target),
                 rows.wkb,
                 rows.columns,
                 rows.names,

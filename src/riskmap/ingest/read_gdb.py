@@ -14,7 +14,6 @@ from riskmap.ingest.dbf import short
 from riskmap.ingest.gdal import GDAL_ERRORS, gdal_path
 from riskmap.ingest.read_gdal import GdalTable
 from riskmap.ingest.read_gpkg import choose
-from riskmap.ingest.read_shapefile import pack
 from riskmap.ingest.report import shorten
 
 _NEEDED: Final = re.compile(
@@ -45,7 +44,6 @@ class Geodatabase(GdalTable):
     """
 
     driver = "OpenFileGDB"
-    rejected_suffix = ".zip"
 
     def __init__(self, path: Path, options: ReadOptions) -> None:
         for member in path.iterdir():
@@ -75,16 +73,6 @@ class Geodatabase(GdalTable):
         tables = [str(name) for name, kind in found if kind is not None]
         super().__init__(path, options, choose(tables, options.table))
 
-    def _write_target(self, target: Path) -> Path:
-        return target.with_suffix(".parts") / "rejected.gdb"
-
     def _write_options(self) -> dict[str, Any]:
         # Without it whole numbers of 64 bits become floating point.
         return {"TARGET_ARCGIS_VERSION": "ARCGIS_PRO_3_2_OR_LATER"}
-
-    def _write(self, target: Path, *rest: Any, append: bool) -> None:
-        self._write_target(target).parent.mkdir(exist_ok=True)
-        super()._write(target, *rest, append=append)
-
-    def _finish(self, target: Path) -> None:
-        pack(self._write_target(target).parent, target)

@@ -121,7 +121,6 @@ class GeoJson:
     """A FeatureCollection."""
 
     headings: tuple[str, ...] | None = None
-    rejected_suffix = ".geojson"
 
     def __init__(self, path: Path, options: ReadOptions) -> None:
         self._path = path

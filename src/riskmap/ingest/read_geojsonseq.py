@@ -25,7 +25,6 @@ class GeoJsonSeq:
     """A sequence of features. Empty lines are no rows."""
 
     headings: tuple[str, ...] | None = None
-    rejected_suffix = ".geojsonl"
 
     def __init__(self, path: Path, options: ReadOptions) -> None:
         self._path = path

@@ -39,7 +39,6 @@ class GeoPackage(GdalTable):
     """
 
     driver = "GPKG"
-    rejected_suffix = ".gpkg"
 
     def __init__(self, path: Path, options: ReadOptions) -> None:
         check_gpkg(path)

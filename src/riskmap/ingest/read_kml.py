@@ -36,7 +36,6 @@ class KmlFile:
     """
 
     headings: tuple[str, ...] | None = None
-    rejected_suffix = ".kml"
 
     def __init__(self, path: Path, options: ReadOptions) -> None:
         self._path = path

@@ -8,7 +8,6 @@ leaves out what it cannot decode.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -64,7 +63,6 @@ class Shapefile(GdalTable):
     """A shapefile. Records that are marked as deleted are no rows."""
 
     driver = "ESRI Shapefile"
-    rejected_suffix = ".zip"
     encoding = "ISO-8859-1"
 
     def __init__(self, path: Path, options: ReadOptions) -> None:
@@ -172,32 +170,6 @@ class Shapefile(GdalTable):
                 for value in values.tolist()
             ]
         return name, values, mask
-
-    def _write(
-        self, target: Path, page: Page, indices: list[int], texts: list[str], *, append: bool
-    ) -> None:
-        self._write_target(target).parent.mkdir(exist_ok=True)
-        super()._write(target, page, indices, texts, append=append)
-
-    def _write_target(self, target: Path) -> Path:
-        return target.with_suffix(".parts") / "rejected.shp"
-
-    def _finish(self, target: Path) -> None:
-        pack(self._write_target(target).parent, target)
-
-
-def pack(folder: Path, target: Path) -> None:
-    """Pack the files of a folder into a zip, and remove the folder."""
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                archive.write(path, path.relative_to(folder))
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if path.is_dir():
-            path.rmdir()
-        else:
-            path.unlink()
-    folder.rmdir()
 
 
 def _encoding(dbf: Dbf, cpg: Path | None, stated: str | None) -> str:

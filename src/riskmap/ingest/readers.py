@@ -13,11 +13,12 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from riskmap.errors import InputError
-from riskmap.ingest.archives import unpack
+from riskmap.ingest.archives import FULL, unpack
 from riskmap.ingest.batches import ReadOptions, Source
+from riskmap.ingest.packed import Packed
 from riskmap.ingest.read_csv import Csv
 from riskmap.ingest.read_flatgeobuf import FlatGeobuf
 from riskmap.ingest.read_gdb import Geodatabase
@@ -35,12 +36,13 @@ def _zip(path: Path, options: ReadOptions) -> Source:
     unpacked, table = unpack(path, options)
     if unpacked.suffix not in READERS:
         raise InputError("ingest.file.format", parameter="file", value=unpacked.name)
-    return READERS[unpacked.suffix](unpacked, _table_for(unpacked, replace(options, table=table)))
+    source = READERS[unpacked.suffix](unpacked, _table_for(unpacked, replace(options, table=table)))
+    return Packed(source, f"rejected{unpacked.suffix}")
 
 
 def _kmz(path: Path, options: ReadOptions) -> Source:
     unpacked, table = unpack(path, options, kmz=True)
-    return KmlFile(unpacked, replace(options, table=table))
+    return Packed(KmlFile(unpacked, replace(options, table=table)), "doc.kml")
 
 
 READERS: Final[dict[str, Callable[[Path, ReadOptions], Source]]] = {
@@ -51,7 +53,7 @@ READERS: Final[dict[str, Callable[[Path, ReadOptions], Source]]] = {
     ".geojsonseq": GeoJsonSeq,
     ".ndjson": GeoJsonSeq,
     ".jsonl": GeoJsonSeq,
-    ".csv": lambda path, options: Csv(path, options.mapping),
+    ".csv": lambda path, options: cast("Source", Csv(path, options.mapping)),
     ".shp": Shapefile,
     ".gpkg": GeoPackage,
     ".fgb": FlatGeobuf,
@@ -85,6 +87,7 @@ def read(path: Path, options: ReadOptions) -> Source:
     try:
         if path.is_dir() and path.suffix.lower() not in READERS:
             path, options = _in_folder(path, options)
+            return Packed(read(path, options), f"rejected{path.suffix.lower()}")
         ending = path.suffix.lower()
         if ending not in READERS:
             raise InputError("ingest.file.format", parameter="file", value=path.name)
@@ -97,7 +100,9 @@ def read(path: Path, options: ReadOptions) -> Source:
             if not head.removeprefix(b"\xef\xbb\xbf").strip():
                 raise InputError("ingest.file.empty", parameter="file", value=path.name)
         return READERS[ending](path, options)
-    except OSError:
+    except OSError as error:
+        if error.errno in FULL:
+            raise
         raise InputError("ingest.file.denied", parameter="file", value=str(path)) from None
 
 
