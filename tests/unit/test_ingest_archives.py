@@ -151,8 +151,12 @@ def reasons(*rows: int) -> Any:
     return iter([(row, f"第 {row} 行 <不对> & / row {row} is wrong") for row in rows])
 
 
+@pytest.mark.parametrize("chunk", [1, 7, 64, 1 << 18])
 @pytest.mark.parametrize("prefix", ["", "k:"])
-def test_rejected_placemarks_are_copied_as_written(tmp_path: Path, prefix: str) -> None:
+def test_rejected_placemarks_are_copied_as_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str, chunk: int
+) -> None:
+    monkeypatch.setattr(kml_module, "_CHUNK", chunk)
     text = KML
     if prefix:
         text = re.sub(r"<(/?)([A-Za-z])(?![\w]*:)", rf"<\1{prefix}\2", text)

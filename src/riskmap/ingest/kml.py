@@ -125,8 +125,14 @@ class Kml:
             raise InputError("ingest.kml.link", parameter="file", value=self._path.name)
 
     def _forget(self) -> None:
-        keep = self._begin if self._mark is not None else self._fed + len(self._window)
-        if self._fed + len(self._window) - keep > self._longest:
+        """Drop what was fed before the placemark that is being read.
+
+        Between two placemarks the last event's place is kept: what was fed after it may be the
+        beginning of a tag that expat has not seen the end of.
+        """
+        inside = self._mark is not None
+        keep = self._begin if inside else max(self._fed, self._parser.CurrentByteIndex)
+        if inside and self._fed + len(self._window) - keep > self._longest:
             raise InputError(
                 "ingest.feature.long",
                 parameter="file",
