@@ -103,6 +103,13 @@ def test_kml_in_other_encodings(
         assert refused(path).key == "ingest.file.unreadable"
 
 
+def test_rejected_placemarks_of_utf_16(tmp_path: Path) -> None:
+    path = kml(tmp_path, KML.replace("UTF-8", "UTF-16"), encoding="utf-16")
+    assert column(batches(path), "name")[0] == "一号"
+    assert source(path).write_rejected(tmp_path / "r.kml", reasons(1, 2)) == 2
+    assert column(batches(tmp_path / "r.kml"), "name") == ["一号", "二号"]
+
+
 def test_a_folder_of_a_kml_may_be_picked(tmp_path: Path) -> None:
     path = kml(tmp_path)
     assert column(batches(path, table="室内"), "name") == ["二号"]
@@ -179,6 +186,27 @@ def test_rejected_placemarks_are_copied_as_written(
     assert again.write_rejected(second, reasons(1, 4)) == 2
     assert second.read_text().count("riskmap_row") == 2
     assert column(batches(second), "编号") == ["A-1", None]
+
+
+@pytest.mark.parametrize("stated", ["gb18030", "big5", "cp932"])
+@pytest.mark.parametrize("ending", ["kml", "geojson", "geojsonl"])
+def test_rejected_rows_are_in_the_encoding_that_was_stated(
+    tmp_path: Path, ending: str, stated: str
+) -> None:
+    """Whoever imports the mended file states the same again."""
+    feature = json.dumps(point("x", name="避難所"), ensure_ascii=False)
+    text = {
+        "kml": "<kml><Placemark><name>避難所</name></Placemark></kml>",
+        "geojson": f'{{"type":"FeatureCollection","features":[{feature}]}}',
+        "geojsonl": feature,
+    }[ending]
+    path = tmp_path / f"a.{ending}"
+    path.write_bytes(text.encode(stated))
+    target = tmp_path / f"r.{ending}"
+    assert source(path, encoding=stated).write_rejected(target, reasons(1)) == 1
+    found = batches(target, encoding=stated)
+    assert column(found, "name") == ["避難所"]
+    assert str(column(found, "riskmap_reason")[0]).endswith("row 1 is wrong")
 
 
 def test_rejected_placemarks_of_a_kmz_and_features_of_a_zip_are_packed(tmp_path: Path) -> None:

@@ -390,6 +390,21 @@ def test_rejected_rows_of_a_shapefile_keep_long_and_broken_texts(tmp_path: Path)
     assert batch.columns["t"] == [long, "a\\xff"]
 
 
+@pytest.mark.parametrize("stated", [name for name in STATED if name != "utf-8-sig"])
+def test_rejected_rows_are_in_the_encoding_that_was_stated(tmp_path: Path, stated: str) -> None:
+    """Whoever imports the mended file states the same again."""
+    raw = "避難所".encode(stated).decode("latin-1")
+    path = write(tmp_path / "a.shp", {"t": [raw]}, encoding="ISO-8859-1")
+    opened = source(path, encoding=stated)
+    target = tmp_path / "r.shp"
+    assert opened.write_rejected(target, reasons(1)) == 1
+    (batch,) = batches(target, encoding=stated)
+    assert batch.columns["t"] == ["避難所"]
+    assert str(batch.columns["riskmap_reason"][0]).endswith("row 1 is wrong")
+    (batch,) = batches(target)
+    assert batch.columns["t"] == ["避難所"]
+
+
 def test_no_rejected_rows_no_file(tmp_path: Path) -> None:
     path = write(tmp_path / "a.shp", {"n": [1]})
     assert source(path).write_rejected(tmp_path / "r.shp", iter(())) == 0

@@ -72,7 +72,7 @@ class Kml:
 
     def __init__(self, path: Path, *, encoding: str | None, longest: int) -> None:
         self._path = path
-        self._encoding = encoding or _declared(path)
+        self.encoding = encoding or _declared(path)
         self._longest = longest
         self.attributes: dict[str, str] = {}
         """Of the root: the names of its namespaces."""
@@ -100,7 +100,7 @@ class Kml:
         parser.CharacterDataHandler = self._characters
         parser.buffer_text = True
         self._parser = parser
-        decoder = codecs.getincrementaldecoder(self._encoding)()
+        decoder = codecs.getincrementaldecoder(self.encoding)()
         # What has been fed since the placemark that is being read began; `fed` is where it starts.
         self._fed = 0
         self._window = b""

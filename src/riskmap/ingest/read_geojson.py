@@ -166,7 +166,13 @@ class GeoJson:
             Features written.
         """
         written = 0
-        with self._path.open("rb") as file, target.open("w", encoding="utf-8") as copy:
+        # In the original's encoding, which the caller will state again; a reason's characters that
+        # it lacks become question marks, the English reason stands beside.
+        codec = self._encoding.removesuffix("-sig")
+        with (
+            self._path.open("rb") as file,
+            target.open("w", encoding=codec, errors="replace") as copy,
+        ):
             copy.write('{"type":"FeatureCollection","features":[')
             texts = (text for _, text in self._features(file))
             for text in marked(texts, reasons):

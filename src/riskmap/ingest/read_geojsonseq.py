@@ -86,7 +86,8 @@ class GeoJsonSeq:
         separator = self._mark.decode() if self._mark == _SEPARATOR else ""
         with (
             self._path.open("rb") as file,
-            target.open("w", encoding="utf-8", newline="\n") as copy,
+            # In the original's encoding, as in `GeoJson.write_rejected`.
+            target.open("w", encoding=self._encoding, errors="replace", newline="\n") as copy,
         ):
             for text in marked(self._texts(file), reasons):
                 # Within one text newlines are only spaces; between two they are the mark.

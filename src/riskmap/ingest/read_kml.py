@@ -127,13 +127,15 @@ class KmlFile:
             Placemarks written.
         """
         written = 0
+        codec = self._codec()
         with target.open("wb") as copy:
             for mark, row, reason in self._wanted(reasons):
                 if not written:
-                    copy.write(self._head())
-                copy.write(_folder(mark, _marked(mark, row, reason)))
+                    copy.write(self._head().encode(codec))
+                raw = _folder(mark, _marked(mark, row, reason))
+                copy.write(raw.decode().encode(codec, errors="xmlcharrefreplace"))
                 written += 1
-            copy.write(self._tail() if written else b"")
+            copy.write(self._tail().encode(codec) if written else b"")
         return written
 
     def _wanted(self, reasons: Iterator[tuple[int, str]]) -> Iterator[tuple[Placemark, int, str]]:
@@ -146,22 +148,27 @@ class KmlFile:
             if following[0] == row:
                 yield mark, row, following[1]
 
+    def _codec(self) -> str:
+        """Return the original's encoding, which the caller may state again; UTF-8 for UTF-16."""
+        encoding = self._kml.encoding
+        return "utf-8" if encoding.startswith("utf") else encoding
+
     def _names(self) -> tuple[str, str]:
         prefix, colon, name = self._kml.root.rpartition(":")
         # A root that is no kml element still has the namespaces; they go on ours.
         return f"{prefix}{colon}kml" if name != "kml" else self._kml.root, f"{prefix}{colon}"
 
-    def _head(self) -> bytes:
+    def _head(self) -> str:
         root, prefix = self._names()
         attributes = "".join(
             f" {name}={quoteattr(value)}" for name, value in self._kml.attributes.items()
         )
-        head = f'<?xml version="1.0" encoding="UTF-8"?>\n<{root}{attributes}><{prefix}Document>\n'
-        return head.encode()
+        head = f'<?xml version="1.0" encoding="{self._codec()}"?>\n'
+        return f"{head}<{root}{attributes}><{prefix}Document>\n"
 
-    def _tail(self) -> bytes:
+    def _tail(self) -> str:
         root, prefix = self._names()
-        return f"</{prefix}Document></{root}>\n".encode()
+        return f"</{prefix}Document></{root}>\n"
 
 
 def _folder(mark: Placemark, raw: bytes) -> bytes:

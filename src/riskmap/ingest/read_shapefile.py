@@ -69,7 +69,8 @@ class Shapefile(GdalTable):
         parts = find_parts(path)
         self._dbf = read_dbf(parts[".dbf"])
         check_shapes(parts[".shp"], parts[".shx"], self._dbf.rows)
-        self._codec = _encoding(self._dbf, parts.get(".cpg"), options.encoding)
+        self._stated = read_encoding(options.encoding)
+        self._codec = self._stated or _encoding(self._dbf, parts.get(".cpg"))
         self._prj = parts.get(".prj")
         super().__init__(path, options, None)
         self._count = self._dbf.live_rows()
@@ -147,7 +148,12 @@ class Shapefile(GdalTable):
         return {"encoding": self._writes_in()}
 
     def _writes_in(self) -> str:
-        """Return UTF-8, but GB 18030 where UTF-8 would cut what stood in GB 18030."""
+        """Return the stated encoding, since the caller will state it again; else UTF-8.
+
+        But GB 18030 where UTF-8 would cut what stood in GB 18030.
+        """
+        if self._stated is not None:
+            return self._stated.upper()
         long = any(
             len(heading.encode()) > _HEADING_BYTES for heading in self.headings or ()
         ) or any(field.width * 3 // 2 > _TEXT_BYTES for field in self._dbf.fields)
@@ -155,7 +161,7 @@ class Shapefile(GdalTable):
 
     def _reason(self, text: str) -> str:
         codec = self._writes_in()
-        return text.encode(codec)[:_TEXT_BYTES].decode(codec, errors="ignore")
+        return text.encode(codec, errors="replace")[:_TEXT_BYTES].decode(codec, errors="ignore")
 
     def _column(
         self, place: int, heading: str, page: Page, indices: list[int]
@@ -172,10 +178,7 @@ class Shapefile(GdalTable):
         return name, values, mask
 
 
-def _encoding(dbf: Dbf, cpg: Path | None, stated: str | None) -> str:
-    found = read_encoding(stated)
-    if found is not None:
-        return found
+def _encoding(dbf: Dbf, cpg: Path | None) -> str:
     if cpg is not None:
         with cpg.open("rb") as file:
             text = file.read(64).decode("ascii", errors="replace").strip("\0 \r\n")
