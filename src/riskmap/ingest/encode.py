@@ -81,15 +81,12 @@ def encode_column(kind: Kind, values: Sequence[Any]) -> list[str]:
     """Return the texts of a column's values, null as `NULL`."""
     make = _MAKERS.get(kind)
     if make is None:  # it is text already
-        texts: list[str] = (
-            [NULL if value is None else value for value in values]
-            if None in values
-            else list(values)
-        )
-        there = [value for value in values if value is not None] if None in values else texts
-        if not _has_special(there):
-            return texts
-        return [NULL if value is None else value.translate(_ESCAPES) for value in values]
+        there = [value for value in values if value is not None] if None in values else values
+        if _has_special(there):
+            return [NULL if value is None else value.translate(_ESCAPES) for value in values]
+        if there is values:
+            return list(values)
+        return [NULL if value is None else value for value in values]
     if None not in values:
         return list(map(make, values))
     return [NULL if value is None else make(value) for value in values]

@@ -112,12 +112,12 @@ def check_points(xy: Positions, kind: Geometry, crs: InputCrs, box: Bbox) -> Sha
     """Check and convert points that are numbers, NaN where a row has none."""
     missing: Mask = np.asarray(np.isnan(xy).any(axis=1))
     faults = [Fault(i, "ingest.geometry.null") for i in _where(missing)]
+    infinite: Mask = np.asarray(~missing & ~np.isfinite(xy).all(axis=1))
+    faults += [Fault(i, "ingest.geometry.not_finite", _position(xy[i])) for i in _where(infinite)]
     if kind not in _TAKE_POINTS:
         taken = {"taken": _NAMES[kind]}
         faults += [Fault(i, "ingest.geometry.type", "Point", taken) for i in _where(~missing)]
         return Shapes(np.full(xy.shape, np.nan), xy, faults, [])
-    infinite: Mask = np.asarray(~missing & ~np.isfinite(xy).all(axis=1))
-    faults += [Fault(i, "ingest.geometry.not_finite", _position(xy[i])) for i in _where(infinite)]
     good = ~(missing | infinite)
     lonlat = np.full(xy.shape, np.nan)
     lonlat[good] = crs.to_wgs84(xy[good])
