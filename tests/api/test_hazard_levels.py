@@ -163,6 +163,15 @@ def test_the_boundary_is_that_of_the_sources_own_system_first(served: Served) ->
     assert "boundary_foreign" in codes(found["Z3"]["warnings"])
 
 
+def test_points_of_coarse_cells_are_told_even_where_none_counts(served: Served) -> None:
+    served.put(PLANTS, {"code": "Q1", "geom": square(0, 0, SIDE)})
+    served.put(CELLS, {"code": "a", "population": 900, "geom": point(-600, 0), "cell_size_m": 500})
+    served.put(SOURCES, source("Z1"))
+    one = ask(served)["Z1"]
+    assert one["computed"]["persons"] == 0 and one["boundary"]["cells"] == 0
+    assert codes(one["warnings"]) == {"nobody", "coarse_cells"}
+
+
 @pytest.mark.parametrize(
     ("persons", "r_value", "level"),
     # Chlorine 5 t: q/Q = 1, β 4: R = 4α; 25 of them are exactly 50, 100 ...

@@ -181,7 +181,7 @@ class Exposure:
     cells, points
         How many cells count, and how many of them are points, which count whole.
     cell_size_m
-        The largest size stated of the points that count.
+        The largest size stated of the points that count or nearly do.
     outline
         Whether the boundary is an enterprise's polygon; else it is the feature's own geometry.
     plant
@@ -279,24 +279,25 @@ def read_exposure(
             func.ST_Difference(func.ST_Buffer(place.c.local, radius_m, 90), place.c.local).label(
                 "ring"
             ),
-            # Wider than the radius: the box of a box's corners in degrees is slightly too small.
+            # Wider than the radius: what stands for coarse cells nearby should be known even where
+            # none of them counts.
             func.ST_Transform(
-                func.ST_Expand(func.ST_Envelope(place.c.local), 1.05 * radius_m), WGS84
+                func.ST_Expand(func.ST_Envelope(place.c.local), 2 * radius_m), WGS84
             ).label("box"),
         )
         .cte("ring")
         .prefix_with("MATERIALIZED", dialect="postgresql")
     )
     counted = _cells_in(ring, population, srid, radius_m)
+    inside = counted.c.share > 0
     totals = (
         select(
             counted.c.place,
             func.sum(counted.c.persons * cast(counted.c.share, Numeric)).label("persons"),
-            func.count().label("cells"),
-            func.count().filter(counted.c.whole).label("points"),
+            func.count().filter(inside).label("cells"),
+            func.count().filter(inside, counted.c.whole).label("points"),
             func.max(counted.c.size_m).filter(counted.c.whole).label("size_m"),
         )
-        .where(counted.c.share > 0)
         .group_by(counted.c.place)
         .subquery("totals")
     )
