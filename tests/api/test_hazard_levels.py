@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from pyproj import Transformer
 from sqlalchemy import event, text
 
 from api_help import Served, serving
+from cli_help import Place
 from riskmap.client import Client
 from riskmap.client import client as client_module
 from riskmap.db.base import METADATA
@@ -336,6 +338,23 @@ def test_an_empty_city_answers_and_nobody_without_a_key(served: Served) -> None:
     answer = served.get(PATH)
     assert answer.status_code == 401
     assert served.get(PATH, "reader").headers["cache-control"] == "private, no-store"
+
+
+def test_the_command_tells_what_the_service_tells(served: Served, tmp_path: Path) -> None:
+    put_persons(served, 100)
+    served.put(SOURCES, source("Z1", hazard_level=4), source("Z2", hazard_level=3, alpha=1))
+    place = Place(tmp_path).set(
+        DATABASE_URL=served.settings.database_url or "",
+        API_DATABASE_URL=served.settings.api_database_url or "",
+    )
+    whole = json.loads(place.done("sources", "check", "--json").out)
+    answer = served.get(PATH, "reader").json()
+    assert whole == {name: value for name, value in answer.items() if name != "links"}
+    number = whole["sources"][1]["id"]
+    shown = place.done("sources", "check", "--id", str(number)).out
+    assert "Z2" in shown and "Z1" not in shown
+    assert "0 agree, 1 disagree" in shown
+    place.run("sources", "check", "--id", "999999").refused(1, "999999")
 
 
 def test_the_client_makes_a_frame(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

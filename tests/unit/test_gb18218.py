@@ -179,6 +179,7 @@ def test_figures_come_from_table_then_category_then_filing() -> None:
         (row(quantity=1e9), "value"),
         (row(critical=None), "no_critical_quantity"),
         (row(critical=0), "value"),
+        (row(critical=1e-320), "value"),
         (row(beta=None), "no_beta"),
         (row(beta=1000), "value"),
         ("5 t", "no_quantity"),

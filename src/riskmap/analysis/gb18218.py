@@ -31,6 +31,8 @@ LEVELS: Final = ((100, 1), (50, 2), (10, 3), (0, 4))
 # these is a slip of the pen or of the unit.
 MOST_TONNES: Final = Fraction(100_000_000)
 MOST_BETA: Final = Fraction(100)
+# A milligram: less is no plant's quantity, and its inverse would leave the range of floats.
+LEAST: Final = Fraction("0.000000001")
 # Counts come as sums of shares of areas, whose noise is far below a millionth of a person.
 _PERSON_DIGITS: Final = 6
 
@@ -172,10 +174,16 @@ def _chemical(row: object, number: int, tables: Tables) -> Chemical:
     def positive(field: str, most: Fraction) -> tuple[Fraction | None, Note | None]:
         found = given.get(field)
         value = exact(found)
-        if found is None or (value is not None and 0 < value <= most):
+        if found is None or (value is not None and LEAST <= value <= most):
             return value, None
-        shown = str(found)[:40]
-        return None, note("gb18218.value", chemical=name, field=field, value=shown, most=int(most))
+        return None, note(
+            "gb18218.value",
+            chemical=name,
+            field=field,
+            value=str(found)[:40],
+            least=f"{float(LEAST):.9f}",
+            most=int(most),
+        )
 
     quantity, bad = positive("quantity_t", MOST_TONNES)
     if quantity is None:
