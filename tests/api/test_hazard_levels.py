@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shapely
 from pyproj import Transformer
 from sqlalchemy import event, text
 
@@ -87,7 +88,7 @@ def test_a_grid_of_points_is_counted_by_arithmetic(served: Served) -> None:
     served.put(
         CELLS,
         *(
-            {"code": f"{n}", "population": 0.1, "geom": point(x, y), "cell_size_m": 37}
+            {"code": f"{n}", "population": 0.1, "geom": point(x, y)}
             for n, (x, y) in enumerate(zip(xs.ravel(), ys.ravel(), strict=True))
         ),
     )
@@ -126,8 +127,8 @@ def test_without_a_boundary_it_is_the_circle_around_the_source(served: Served) -
     served.put(PLANTS, {"code": "Q2", "geom": point(0, 0)})
     served.put(
         CELLS,
-        {"code": "near", "population": 30, "geom": point(100 + 499.9, 100), "cell_size_m": 1000},
-        {"code": "far", "population": 70, "geom": point(100, 100 + 500.1), "cell_size_m": 1000},
+        {"code": "near", "population": 30, "geom": point(100 + 499.9, 100)},
+        {"code": "far", "population": 70, "geom": point(100, 100 + 500.1)},
     )
     served.put(
         SOURCES,
@@ -138,7 +139,7 @@ def test_without_a_boundary_it_is_the_circle_around_the_source(served: Served) -
     found = ask(served)
     for code, kind in (("Z1", "boundary_none"), ("Z2", "boundary_point"), ("Z3", "boundary_none")):
         one = found[code]
-        assert codes(one["warnings"]) == {kind, "coarse_cells"}
+        assert codes(one["warnings"]) == {kind}
         told = next(note["en"] for note in one["warnings"] if note["code"] == kind)
         assert "boundary: none, circle of 500 m around the point" in told
         assert one["boundary"]["kind"] == "source"
@@ -165,13 +166,23 @@ def test_the_boundary_is_that_of_the_sources_own_system_first(served: Served) ->
     assert "boundary_foreign" in codes(found["Z3"]["warnings"])
 
 
-def test_points_of_coarse_cells_are_told_even_where_none_counts(served: Served) -> None:
+def test_a_centre_with_its_cells_size_counts_like_the_cell(served: Served) -> None:
     served.put(PLANTS, {"code": "Q1", "geom": square(0, 0, SIDE)})
-    served.put(CELLS, {"code": "a", "population": 900, "geom": point(-600, 0), "cell_size_m": 500})
+    # The cell reaches from -850 to -350: the ring's western edge, -500, cuts it. Of its height of
+    # 500 all lies beside the plant or in the round corners, which lack very little here.
+    served.put(
+        CELLS,
+        {"code": "a", "population": 900, "geom": point(-600, 100), "cell_size_m": 500},
+        {"code": "b", "population": 5, "geom": point(-400, 100), "cell_size_m": 0},
+    )
     served.put(SOURCES, source("Z1"))
     one = ask(served)["Z1"]
-    assert one["computed"]["persons"] == 0 and one["boundary"]["cells"] == 0
-    assert codes(one["warnings"]) == {"nobody", "coarse_cells"}
+    band = shapely.box(0, 0, SIDE, SIDE).buffer(500, 90).difference(shapely.box(0, 0, SIDE, SIDE))
+    share = shapely.box(-850, -150, -350, 350).intersection(band).area / 500**2
+    assert 0.25 < share < 0.31
+    assert one["computed"]["persons_raw"] == pytest.approx(900 * share + 5, abs=0.05)
+    assert one["boundary"]["cells"] == 2
+    assert codes(one["warnings"]) == {"coarse_cells"}
 
 
 @pytest.mark.parametrize(

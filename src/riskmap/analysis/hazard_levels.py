@@ -46,7 +46,7 @@ from riskmap.errors import NotFoundError
 from riskmap.features.query import FeatureQuery
 
 RADIUS_M: Final = 500.0
-# Points for cells of this size or more: whole cells jump in and out of a ring of 500 m.
+# From this size on, where in the cell people live matters beside a ring of 500 m.
 COARSE_CELL_M: Final = 250.0
 CHILD: Final = "chemicals"
 _FIELDS: Final = (
@@ -136,7 +136,7 @@ def hazard_levels(
             "radius_m": RADIUS_M,
             "crs": f"EPSG:{city.local_srid}",
             "polygon_cells": "area_share",
-            "point_cells": "whole",
+            "point_cells": "area_share of a square of cell_size_m, whole where that is not known",
             **note("gb18218.method").answer(),
         },
         "synthetic": city.synthetic,

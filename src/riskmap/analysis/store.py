@@ -296,7 +296,7 @@ def read_exposure(
             func.sum(counted.c.persons * cast(counted.c.share, Numeric)).label("persons"),
             func.count().filter(inside).label("cells"),
             func.count().filter(inside, counted.c.whole).label("points"),
-            func.max(counted.c.size_m).filter(counted.c.whole).label("size_m"),
+            func.max(counted.c.size_m).label("size_m"),
         )
         .group_by(counted.c.place)
         .subquery("totals")
@@ -362,23 +362,27 @@ def _cells_in(ring: CTE, population: Layer, srid: int, radius_m: float) -> CTE:
     """Return for each place the cells near it: persons, which share counts, whether as a whole.
 
     A cell with an area counts by the share of its area in the ring, as if people lived evenly in
-    it; one without counts whole when it lies within the radius and outside the boundary.
+    it. So does the centre of a cell whose size is known: counted whole, the centres of 500 m cells
+    all miss a ring of 500 m as often as not, and alpha says that nobody lives there. Any other
+    point counts whole when it lies within the radius and outside the boundary.
     """
     cells = table_for(population)
     persons = cells.c[population.people or ""]
     local = func.ST_Transform(cells.c.geom, srid)
+    size_m = cells.c.cell_size_m if "cell_size_m" in cells.c else literal(None, Double)
+    is_centre = and_(func.ST_Dimension(local) == 0, size_m > 0, size_m < literal(math.inf, Double))
     near = (
         select(
             ring.c.place,
             ring.c.local,
             ring.c.ring,
             cast(persons, Numeric).label("persons"),
-            (cells.c.cell_size_m if "cell_size_m" in cells.c else literal(None, Double)).label(
-                "size_m"
-            ),
-            case((func.ST_Dimension(local) == 2, func.ST_MakeValid(local)), else_=local).label(
-                "cell"
-            ),
+            case((is_centre, size_m)).label("size_m"),
+            case(
+                (is_centre, func.ST_Expand(local, size_m / 2)),
+                (func.ST_Dimension(local) == 2, func.ST_MakeValid(local)),
+                else_=local,
+            ).label("cell"),
         )
         # psql stores infinity and NaN as well; NaN is above every number.
         .join_from(ring, cells, cells.c.geom.op("&&")(ring.c.box))
