@@ -83,7 +83,18 @@ REVOKE INSERT, UPDATE, DELETE ON road_time_factors FROM riskmap_api;
 SELECT riskmap.attach_audit('road_time_factors');
 SELECT riskmap.attach_audit('gb18218_chemicals');
 SELECT riskmap.attach_audit('gb18218_categories');
+-- Who changed a speed, by psql too.
+SELECT riskmap.attach_audit('road_speeds');
+SELECT riskmap.attach_audit('road_profiles');
 """
+
+# Ways that are no roads for cars but carry emergency=yes (or motor_vehicle=yes): walking pace of a
+# vehicle among people. Without emergency=yes their edges are closed to vehicles all the same.
+NARROW = ("footway", "path", "pedestrian", "cycleway")
+NARROW_KMH = 10
+NARROW_SOURCE = (
+    "[D] only where the map says emergency=yes or motor_vehicle=yes; riskmap 初始值 initial value"
+)
 
 # Share of the free speed on workdays, rush hours only. No figure comes from a measurement: they
 # are this project's first guess and meant to be edited. (profile, class) -> {hour: factor}.
@@ -326,6 +337,21 @@ def upgrade() -> None:
             for symbol in symbols
         ],
     )
+    # A new database starts with these: no change for its feed. A stored network's graphs change.
+    stored = run("SELECT EXISTS (SELECT FROM road_edges)").scalar()
+    if not stored:
+        run("ALTER TABLE road_speeds DISABLE TRIGGER USER")
+    op.get_bind().execute(
+        sa.text(
+            "INSERT INTO road_speeds (profile, road_class, speed_kmh, against_oneway_factor, source)"
+            " SELECT profile, road_class, :kmh, 0.5, :source"
+            " FROM road_profiles, unnest(CAST(:classes AS text[])) road_class"
+            " WHERE profile = 'emergency' ON CONFLICT DO NOTHING"
+        ),
+        {"kmh": NARROW_KMH, "source": NARROW_SOURCE, "classes": list(NARROW)},
+    )
+    if not stored:
+        run("ALTER TABLE road_speeds ENABLE TRIGGER USER")
     run(IMPORT_ID)
     run(_functions(", import_id", ", riskmap.import_id()"))
     run(GRANTS)
@@ -340,6 +366,12 @@ def downgrade() -> None:
     run = op.get_bind().exec_driver_sql
     run(_functions("", ""))
     run("DROP FUNCTION riskmap.import_id()")
+    for table in ("road_speeds", "road_profiles"):
+        for event in ("insert", "update", "delete", "truncate"):
+            run(f"DROP TRIGGER audit_{event} ON {table}")
+    op.get_bind().execute(
+        sa.text("DELETE FROM road_speeds WHERE source = :source"), {"source": NARROW_SOURCE}
+    )
     op.drop_table("gb18218_categories")
     op.drop_table("gb18218_chemicals")
     op.drop_table("road_time_factors")
