@@ -22,13 +22,16 @@ from sqlalchemy import (
     Double,
     Integer,
     Table,
+    cast,
     delete,
     insert,
     select,
     text,
     tuple_,
     update,
+    values,
 )
+from sqlalchemy import column as typed
 from sqlalchemy.exc import IntegrityError
 
 from riskmap.db.audit import record
@@ -128,7 +131,7 @@ def export_table(session: ReadSession, name: str) -> bytes:
     table = find_table(name)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow([column.name for column in table.columns])
+    writer.writerow([c.name for c in table.columns])
     for row in session.execute(select(table).order_by(*table.primary_key.columns)):
         writer.writerow([_shown(value) for value in row])
     return out.getvalue().encode("utf-8-sig")
@@ -198,7 +201,7 @@ def _read(table: Table, path: Path) -> list[list[str]]:
     else:
         raise InputError("tables.file", parameter="file", value=path.name)
     headings = [cell.strip() for cell in lines[0]] if lines else []
-    wanted = [column.name for column in table.columns]
+    wanted = [c.name for c in table.columns]
     if sorted(headings) != sorted(wanted):
         raise InputError(
             "tables.headings",
@@ -291,7 +294,7 @@ def _try_constraints(
     copy = Table(
         f"tried_{table.name}",
         table.metadata.__class__(),
-        *(Column(column.name, column.type) for column in table.columns),
+        *(Column(c.name, c.type) for c in table.columns),
         prefixes=["TEMPORARY"],
     )
     session.execute(
@@ -301,7 +304,7 @@ def _try_constraints(
         )
     )
     checks = {
-        f"ck_{table.name}_{constraint.name}": str(constraint.sqltext)
+        str(constraint.name): str(constraint.sqltext)
         for constraint in table.constraints
         if isinstance(constraint, CheckConstraint)
     }
@@ -312,7 +315,7 @@ def _try_constraints(
         except IntegrityError as error:
             diagnosis = getattr(error.orig, "diag", None)
             rule = checks.get(getattr(diagnosis, "constraint_name", None) or "", "")
-            columns = [column.name for column in table.columns if column.name in rule]
+            columns = [c.name for c in table.columns if c.name in rule]
             told = ", ".join(f"{name}={_shown(row[name])}" for name in columns)
             problems.append(
                 RowProblem(number, ", ".join(columns), "tables.cell_rule", f"{told}; {rule}")
@@ -329,12 +332,26 @@ def _apply(session: WriteSession, table: Table, rows: dict[int, Row]) -> TableCh
     wanted = {_key(table, row): row for row in rows.values()}
     gone = [name for name in stored if name not in wanted]
     new = [row for name, row in wanted.items() if name not in stored]
-    changed = {name: row for name, row in wanted.items() if name in stored and stored[name] != row}
+    changed = [row for name, row in wanted.items() if name in stored and stored[name] != row]
     if gone:
         session.execute(delete(table).where(tuple_(*key).in_(gone)))
-    for name, row in changed.items():
-        match = [column == part for column, part in zip(key, name, strict=True)]
-        session.execute(update(table).where(*match).values(row))
+    if changed:
+        # One statement, one audit row. The cast: a column of nulls has no type of its own.
+        given = values(*(typed(c.name, c.type) for c in table.columns), name="given").data(
+            [tuple(row[c.name] for c in table.columns) for row in changed]
+        )
+        names = {c.name for c in key}
+        session.execute(
+            update(table)
+            .values(
+                {
+                    c.name: cast(given.c[c.name], c.type)
+                    for c in table.columns
+                    if c.name not in names
+                }
+            )
+            .where(*(c == cast(given.c[c.name], c.type) for c in key))
+        )
     if new:
         session.execute(insert(table).values(new))
     return TableChange(len(new), len(changed), len(gone), len(wanted) - len(new) - len(changed))

@@ -108,7 +108,7 @@ def read_lines(
 
 def _note(problem: Problem) -> RowNote:
     # The row stands before the reason: the readers' own sentences do not name it.
-    reason = {lang: problem.text(lang) for lang in LANGS}
+    reason: dict[str, object] = {lang: problem.text(lang) for lang in LANGS}
     return RowNote(problem.row, "roads.row_problem", {"row": problem.row, **reason})
 
 

@@ -165,7 +165,7 @@ class ColumnReader:
             _word(word).casefold(): _checked(role, target)
             for word, target in self._mapping.values.get(role, {}).items()
         }
-        known: dict[str, object] = {}
+        known: dict[str, tuple[object, bool]] = {}
         found = []
         noted: set[int] = set()
         for row, cell in zip(self._rows, cells, strict=True):
@@ -173,16 +173,14 @@ class ColumnReader:
             if text not in known:
                 word = text.casefold()
                 blank = word in _BLANK
-                known[text] = told.get(word, empty if blank else _READERS[role](text))
-            value = known[text]
-            if value is None:
-                value = empty
-                # A row of several lines is noted once.
-                if row not in noted:
-                    noted.add(row)
-                    key = _NOTES.get(role, "roads.row_flag")
-                    values = {"row": row, "value": text[:60], "role": role}
-                    self.notes.append(RowNote(row, key, values))
+                value = told.get(word, empty if blank else _READERS[role](text))
+                known[text] = (empty, not blank) if value is None else (value, False)
+            value, strange = known[text]
+            # A row of several lines is noted once.
+            if strange and row not in noted:
+                noted.add(row)
+                key = _NOTES.get(role, "roads.row_flag")
+                self.notes.append(RowNote(row, key, {"row": row, "value": text[:60], "role": role}))
             found.append(value)
         return found
 

@@ -90,7 +90,7 @@ def place_keys(lonlat: Floats) -> Ids:
 def snap_ends(lines: Lines, tolerance_m: float) -> tuple[Lines, Moves]:
     """Give ends within the tolerance of each other one position.
 
-    Nearest pairs first. A position that many ends share stays, the others come to it; a merger
+    Nearest pairs first. The position with most ends in reach stays, the others come to it; a merger
     after which some end would lie farther than the tolerance from where it was drawn is not made,
     so chains of ends never creep together. Neither is one that would make both ends of a line
     the same: a stretch shorter than the tolerance is a road all the same. The order of the rows
@@ -104,6 +104,9 @@ def snap_ends(lines: Lines, tolerance_m: float) -> tuple[Lines, Moves]:
     a, b = _pairs(at, tolerance_m)
     if len(a) == 0:
         return lines, NO_MOVES
+    reach = uses.copy()
+    np.add.at(reach, a, uses[b])
+    np.add.at(reach, b, uses[a])
     count = len(lines.level)
     short = np.sort(np.column_stack((place[:count], place[count:])), axis=1)
     joined = set(map(tuple, short[np.isin(short, a).any(axis=1)].tolist()))
@@ -113,8 +116,8 @@ def snap_ends(lines: Lines, tolerance_m: float) -> tuple[Lines, Moves]:
         p, q = int(leader[one]), int(leader[other])
         if p == q:
             continue
-        # More ends before fewer; of equals the western one.
-        p, q = sorted((p, q), key=lambda k: (-int(uses[k]), k))
+        # The one with most ends within reach stays: the middle of a row; of equals the western.
+        p, q = sorted((p, q), key=lambda k: (-int(reach[k]), k))
         stay, come = members.get(p, [p]), members.get(q, [q])
         if np.hypot(*(at[come] - at[p]).T).max() > tolerance_m or any(
             (min(s, c), max(s, c)) in joined for s in stay for c in come

@@ -69,11 +69,18 @@ def read_speeds(session: ReadSession, profile: str) -> dict[str, Speed]:
     rows = session.execute(
         select(*(columns[name] for name in Speed._fields)).where(columns.profile == profile)
     )
-    return {row.road_class: Speed(*row) for row in rows}
+    return {row.road_class: Speed(**row._mapping) for row in rows}
 
 
 def read_time_factors(session: ReadSession) -> TimeFactors:
     """Return the factors of all profiles."""
     c = ROAD_TIME_FACTORS.c
     rows = session.execute(select(c.profile, c.road_class, c.day_type, c.hour, c.factor, c.source))
-    return TimeFactors({tuple(row[:4]): TimeFactor(*row[4:]) for row in rows})
+    return TimeFactors(
+        {
+            (row.profile, row.road_class, row.day_type, row.hour): TimeFactor(
+                row.factor, row.source
+            )
+            for row in rows
+        }
+    )

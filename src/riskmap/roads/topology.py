@@ -246,6 +246,9 @@ def _contract(pieces: Pieces, alike: Ids, oneway: Ids) -> tuple[Pieces, int]:
     kind = alike[pieces.line] * 2 + (way != 0)
     fits = (edge[a] != edge[b]) & (kind[edge[a]] == kind[edge[b]])
     fits &= (way[edge[a]] == 0) | (side[a] != side[b])
+    # The two directions of a dead end, each a line of its own, would become one loop.
+    pair = np.sort(np.column_stack((tail, head)), axis=1)
+    fits &= (pair[edge[a]] != pair[edge[b]]).any(axis=1)
     a, b = a[fits], b[fits]
     if len(a) == 0:
         return pieces, 0

@@ -158,18 +158,17 @@ def _drawn(roads: RoadLines, notes: list[RowNote]) -> tuple[Lines, npt.NDArray[n
     """Return the lines that are roads, and the index of the row that each belongs to."""
     shapes = roads.shapes
     told = {note.row for note in notes}
-    empty = (
-        shapely.is_missing(shapes)
-        | shapely.is_empty(shapes)
-        | (shapely.get_dimensions(shapes) != 1)
-    )
+    # The dimension of nothing is -1; an empty line is a line.
+    line_like = (shapely.get_dimensions(shapes) == 1) & ~shapely.is_empty(shapes)
+    empty = ~np.asarray(line_like, dtype=bool)
     for at in np.flatnonzero(empty).tolist():
         if roads.rows[at] not in told:  # the reader has said what is wrong with it
             notes.append(_note(roads.rows[at], "roads.row_empty"))
     parts, owner = shapely.get_parts(shapes[~empty], return_index=True)
     owner = np.flatnonzero(~empty)[owner]
     lonlat, line = shapely.get_coordinates(parts, return_index=True)
-    outside = ~(np.isfinite(lonlat).all(axis=1) & (np.abs(lonlat) <= (180.0, 90.0)).all(axis=1))
+    fits = np.isfinite(lonlat).all(axis=1) & (np.abs(lonlat) <= (180.0, 90.0)).all(axis=1)
+    outside: npt.NDArray[np.bool_] = np.logical_not(fits)
     wild = np.bincount(line[outside], minlength=len(parts)) > 0
     for at in np.unique(owner[wild]).tolist():
         notes.append(_note(roads.rows[at], "roads.row_coordinates"))
