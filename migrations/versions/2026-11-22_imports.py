@@ -337,21 +337,13 @@ def upgrade() -> None:
             for symbol in symbols
         ],
     )
-    # A new database starts with these: no change for its feed. A stored network's graphs change.
-    stored = run("SELECT EXISTS (SELECT FROM road_edges)").scalar()
-    if not stored:
-        run("ALTER TABLE road_speeds DISABLE TRIGGER USER")
-    op.get_bind().execute(
-        sa.text(
-            "INSERT INTO road_speeds (profile, road_class, speed_kmh, against_oneway_factor, source)"
-            " SELECT profile, road_class, :kmh, 0.5, :source"
-            " FROM road_profiles, unnest(CAST(:classes AS text[])) road_class"
-            " WHERE profile = 'emergency' ON CONFLICT DO NOTHING"
-        ),
+    _speeds(
+        "INSERT INTO road_speeds (profile, road_class, speed_kmh, against_oneway_factor, source)"
+        " SELECT profile, road_class, :kmh, 0.5, :source"
+        " FROM road_profiles, unnest(CAST(:classes AS text[])) road_class"
+        " WHERE profile = 'emergency' ON CONFLICT DO NOTHING",
         {"kmh": NARROW_KMH, "source": NARROW_SOURCE, "classes": list(NARROW)},
     )
-    if not stored:
-        run("ALTER TABLE road_speeds ENABLE TRIGGER USER")
     run(IMPORT_ID)
     run(_functions(", import_id", ", riskmap.import_id()"))
     run(GRANTS)
@@ -362,6 +354,20 @@ def _functions(column: str, value: str) -> str:
     return text.replace("%", "%%")  # the driver takes a lone % for a placeholder
 
 
+def _speeds(statement: str, values: dict[str, object]) -> None:
+    """Change speeds: news for a stored network's graphs, none for a database without roads."""
+    run = op.get_bind().exec_driver_sql
+    stored = run("SELECT EXISTS (SELECT FROM road_edges)").scalar()
+    if not stored:
+        run("ALTER TABLE road_speeds DISABLE TRIGGER USER")
+    op.get_bind().execute(sa.text(statement), values)
+    if not stored:
+        run("ALTER TABLE road_speeds ENABLE TRIGGER USER")
+    # The feed's rows get their numbers now: a step after this one may alter the feed.
+    run("SET CONSTRAINTS ALL IMMEDIATE")
+    run("SET CONSTRAINTS ALL DEFERRED")
+
+
 def downgrade() -> None:
     run = op.get_bind().exec_driver_sql
     run(_functions("", ""))
@@ -369,9 +375,7 @@ def downgrade() -> None:
     for table in ("road_speeds", "road_profiles"):
         for event in ("insert", "update", "delete", "truncate"):
             run(f"DROP TRIGGER audit_{event} ON {table}")
-    op.get_bind().execute(
-        sa.text("DELETE FROM road_speeds WHERE source = :source"), {"source": NARROW_SOURCE}
-    )
+    _speeds("DELETE FROM road_speeds WHERE source = :source", {"source": NARROW_SOURCE})
     op.drop_table("gb18218_categories")
     op.drop_table("gb18218_chemicals")
     op.drop_table("road_time_factors")
