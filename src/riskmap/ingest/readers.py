@@ -14,9 +14,10 @@ from typing import Final
 
 from riskmap.errors import InputError
 from riskmap.ingest.batches import ReadOptions, Source
-from riskmap.ingest.read_csv import Csv
+from riskmap.ingest.read_csv import TEXT_TABLES, Csv
 from riskmap.ingest.read_geojson import GeoJson
 from riskmap.ingest.read_gpkg import GeoPackage
+from riskmap.ingest.read_xlsx import EXCEL, Xlsx
 
 _REMOTE: Final = re.compile(r"[/\\]*vsi|[a-z][a-z0-9+.-]+:[/\\]", re.IGNORECASE)
 
@@ -32,9 +33,9 @@ def read(path: Path, options: ReadOptions) -> Source:
     if _REMOTE.match(str(path)):
         raise InputError("ingest.file.remote", parameter="file", value=str(path)[:120])
     ending = path.suffix.lower()
-    if ending not in (".geojson", ".json", ".gpkg", ".csv"):
+    if ending not in (".geojson", ".json", ".gpkg", *TEXT_TABLES, *EXCEL):
         raise InputError("ingest.file.format", parameter="file", value=path.name)
-    if options.table is not None and ending != ".gpkg":
+    if options.table is not None and ending not in (".gpkg", *EXCEL):
         raise InputError("ingest.table.none", parameter="table", value=options.table)
     try:
         if not path.is_file():
@@ -47,6 +48,8 @@ def read(path: Path, options: ReadOptions) -> Source:
         raise InputError("ingest.file.empty", parameter="file", value=path.name)
     if ending == ".gpkg":
         return GeoPackage(path, head, options.crs, options.table)
-    if ending == ".csv":
-        return Csv(path, options.mapping)
+    if ending in TEXT_TABLES:
+        return Csv(path, options)
+    if ending in EXCEL:
+        return Xlsx(path, options)
     return GeoJson(path, options.crs)
