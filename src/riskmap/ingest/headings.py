@@ -52,8 +52,8 @@ _TOLD: Final = (
 
 
 def north_first(crs: InputCrs) -> bool:
-    """Say whether a coordinate system was stated with `axes="ne"`."""
-    return getattr(crs, "axes", "en") == "ne"
+    """Say whether a coordinate system takes the northing first: it was stated with `axes="ne"`."""
+    return bool(getattr(crs, "north_first", False))
 
 
 @dataclass(frozen=True, slots=True)

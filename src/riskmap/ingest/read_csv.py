@@ -18,11 +18,11 @@ from typing import Final
 
 from riskmap.errors import InputError
 from riskmap.ingest.batches import BATCH_ROWS, Batch, ReadOptions, unreadable
-from riskmap.ingest.encodings import find_encoding
 from riskmap.ingest.headings import check_names, find_heading
 from riskmap.ingest.mapping import ADDED
 from riskmap.ingest.report import Problem, shorten
 from riskmap.ingest.tables import guarded, table_batch
+from riskmap.ingest.text_encoding import find_encoding
 
 TEXT_TABLES: Final = (".csv", ".tsv", ".txt")
 _LONGEST_CELL: Final = 1 << 26
@@ -143,9 +143,11 @@ class Csv:
         Returns
         -------
         int
-            How many rows were copied.
+            How many rows were copied; without any no file is written.
         """
         wanted = next(reasons, None)
+        if wanted is None:
+            return 0
         copied = 0
         with (
             self._open() as file,

@@ -171,15 +171,17 @@ class Xlsx:
         Returns
         -------
         int
-            How many rows were copied.
+            How many rows were copied; without any no file is written.
         """
+        wanted = next(reasons, None)
+        if wanted is None:
+            return 0
         names = self._heading.names
         places = [place for place, name in enumerate(names) if name not in ADDED]
         book = Workbook(write_only=True)
         sheet = book.create_sheet(self._sheet.name)
         sheet.append([_text_cell(sheet, text) for text in (*(names[p] for p in places), *ADDED)])
         copied = 0
-        wanted = next(reasons, None)
         for number, cells in self._rows():
             if wanted is None:
                 break

@@ -134,10 +134,10 @@ def notes(layer: Layer, lang: Lang) -> list[dict[str, str]]:
             said.append({"heading": column.heading, **_note(column.field, lang)})
         elif column.child is not None:
             said.append(_child_note(column, column.child, lang))
-            said += [
-                {"heading": f"{column.heading} → {field.label.in_(lang)}", **_note(field, lang)}
-                for field in column.child.fields
-            ]
+            for field in column.child.fields:
+                heading = f"{column.heading} → {field.label.in_(lang)}"
+                name = f"{column.child.name}.{field.name}"
+                said.append(_note(field, lang) | {"heading": heading, "name": name})
         else:
             said.append(_coordinate_note(column, lang))
     return [{part: note.get(part, "") for part in _NOTES} for note in said]

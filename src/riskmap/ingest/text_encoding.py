@@ -52,9 +52,7 @@ def find_encoding(path: Path, stated: str | None) -> str:
         line = _undecodable_line(path, name)
         if line is None:
             return name
-        raise InputError(
-            "ingest.encoding.line", parameter="encoding", value=shorten(stated), line=line
-        )
+        raise InputError("ingest.text.line", parameter="encoding", value=shorten(stated), line=line)
     with path.open("rb") as file:
         head = file.read(4)
     for mark, name in _MARKS:
@@ -87,7 +85,7 @@ def known_encoding(stated: str) -> str:
         codec = None
     if codec is None or codec.name in _NO_TABLES:
         raise InputError(
-            "ingest.encoding.unknown",
+            "ingest.text.encoding",
             parameter="encoding",
             value=shorten(stated),
             known=", ".join(USUAL),
