@@ -42,6 +42,8 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
         (400,) * 5 + (401,) * 3,
     ),
     ("GET", "/analysis/coverage"): ("/analysis/coverage?limit=x", (400,) * 5 + (401,) * 3),
+    # The body is no request to convert: 400 says that the caller got through.
+    ("POST", "/convert"): ("/convert", (400,) * 5 + (401,) * 3),
     ("POST", "/analysis/response-circles"): (
         "/analysis/response-circles",
         (400,) * 5 + (401,) * 3,

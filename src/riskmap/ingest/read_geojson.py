@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final
 
 import shapely
 
-from riskmap.crs.input import InputCrs
+from riskmap.crs.input import InputCrs, check_datum
 from riskmap.errors import InputError
 from riskmap.ingest.batches import (
     BATCH_ROWS,
@@ -154,6 +154,8 @@ class GeoJson:
                 declared = _declared(value) if name == "crs" else None
                 if declared is not None:
                     check_declared(declared, self._crs)
+                if name == "datum":
+                    check_datum(value, self._crs)
             mark = text.take(",}")
         if text.next():
             raise unreadable(self._path)
