@@ -132,7 +132,10 @@ def test_what_cannot_be_converted_is_named_by_its_index(
         ({"from": "GCJ02", "to": "BD09", "geojson": {}}, "geojson"),
         ({"from": "GCJ02", "to": "BD09", "geojson": {"type": "Circle"}}, "geojson"),
         ({"from": "GCJ02", "to": "BD09", "geojson": {"type": ["Point"]}}, "geojson"),
-        ({"from": "GCJ02", "to": "BD09", "geojson": {"type": "Point", "coordinates": []}}, "geojson"),
+        (
+            {"from": "GCJ02", "to": "BD09", "geojson": {"type": "Point", "coordinates": []}},
+            "geojson",
+        ),
         (
             {"from": "GCJ02", "to": "BD09",
              "geojson": {"type": "LineString", "coordinates": [[1, 2], 3]}},

@@ -121,7 +121,12 @@ def test_a_click_returns_the_feature_of_the_same_spot(
 @pytest.mark.parametrize("datum", DATUMS)
 def test_a_box_takes_exactly_what_lies_in_it_in_its_own_datum(served: Served, datum: str) -> None:
     moved = read_crs(datum)
-    plain = all_items(served, POINTS)
+    plain = {
+        number: one
+        for number, one in all_items(served, POINTS).items()
+        if one["geometry"]["type"] == "Point"
+    }
+    assert len(plain) > N
     spots = moved.from_wgs84(np.array([one["geometry"]["coordinates"] for one in plain.values()]))
     random = np.random.default_rng(17)
     for turn in range(60):
@@ -137,8 +142,8 @@ def test_a_box_takes_exactly_what_lies_in_it_in_its_own_datum(served: Served, da
             datum=datum,
             limit=10_000,
         ).json()
-        assert {one["id"] for one in answer["features"]} == expected, turn
-        assert answer["numberMatched"] == len(expected)
+        assert {one["id"] for one in answer["features"]} & plain.keys() == expected, turn
+        assert answer["numberMatched"] == len(answer["features"])
 
 
 @pytest.mark.parametrize("datum", DATUMS)
@@ -257,7 +262,7 @@ def test_the_importer_reads_the_member_and_never_shifts_twice(
         file.write_text(json.dumps(members), encoding="utf-8")
         (batch,) = GeoJson(file, read_crs("GCJ02")).batches()
         landed = read_crs("GCJ02").to_wgs84(shapely.get_coordinates(batch.geometry))
-        expected = [one["geometry"]["coordinates"] for one in plain.values()]
+        expected = np.vstack([coordinates(one["geometry"]) for one in plain.values()])
         assert np.abs(landed - expected).max() < 2.1e-7
         for other in ("BD09", "EPSG:4326", "EPSG:4490"):
             with pytest.raises(InputError) as caught:

@@ -121,8 +121,8 @@ class Client:
 
         Returns
         -------
-        The features in EPSG:4326 (or the datum), ids as index. `attrs` hold layer, title, title_en, role and
-        `matched`, the service's own number of matches.
+        The features in EPSG:4326 (or the datum), ids as index. `attrs` hold layer, title,
+        title_en, role and `matched`, the service's own number of matches.
         """
         about = self._service.get(f"/collections/{layer}")
         params = {name: filter_value(name, value) for name, value in filters.items()}
@@ -232,7 +232,7 @@ class Client:
         *,
         axes: str = "en",
         datum_shift: Sequence[float] = (),
-    ) -> Convertible:
+    ) -> Any:
         """Convert positions between EPSG codes, GCJ-02 (AMap), BD-09 (Baidu) and WGS 84.
 
         The service does it, a few thousand positions at a time.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import geopandas as gpd
 import numpy as np
@@ -13,14 +13,14 @@ import shapely
 from riskmap.client.frames import CRS
 
 Positions: TypeAlias = npt.NDArray[np.float64]
-Convertible = TypeVar("Convertible", gpd.GeoDataFrame, gpd.GeoSeries, npt.NDArray[Any])
+Convertible: TypeAlias = gpd.GeoDataFrame | gpd.GeoSeries | npt.NDArray[Any]
 
 # The service takes 10,000 positions at once; half of them show sooner that something is wrong.
 _PIECE = 5000
 _DATUMS = {"GCJ02": "gcj02", "GCJ-02": "gcj02", "BD09": "bd09", "BD-09": "bd09"}
 
 
-def converted(data: Convertible, to: str, convert: Callable[[Positions], Positions]) -> Convertible:
+def converted(data: Convertible, to: str, convert: Callable[[Positions], Positions]) -> Any:
     """Return the data with other positions; a frame gets the CRS that it is now in.
 
     Raises
@@ -29,15 +29,17 @@ def converted(data: Convertible, to: str, convert: Callable[[Positions], Positio
         An array is not of shape (n, 2).
     """
     if isinstance(data, gpd.GeoDataFrame):
-        return data.set_geometry(converted(data.geometry, to, convert))
+        shapes = converted(data.geometry, to, convert)
+        # `set_geometry` alone would keep the old CRS where there is no new one.
+        found = data.set_geometry(shapes).set_crs(shapes.crs, allow_override=True)
+        return in_datum(found, _DATUMS.get(to.strip().upper()))
     if isinstance(data, gpd.GeoSeries):
         flat = np.asarray(shapely.force_2d(data.to_numpy()))
         shapes = shapely.transform(flat, lambda xy: _in_pieces(xy, convert))
         name = to.strip().upper()
         datum = _DATUMS.get(name)
         crs = None if datum else name if name.startswith("EPSG:") else CRS
-        series = gpd.GeoSeries(shapes, index=data.index, name=data.name, crs=crs)
-        return series
+        return gpd.GeoSeries(shapes, index=data.index, name=data.name, crs=crs)
     xy = np.asarray(data, dtype=float)
     if xy.ndim != 2 or xy.shape[1] != 2:
         raise ValueError(
