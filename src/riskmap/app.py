@@ -22,7 +22,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from riskmap import __version__
 from riskmap.analysis.service import AnalysisService
-from riskmap.api import analysis, collections, convert, overview, problems, service, tiles
+from riskmap.api import (
+    analysis,
+    collections,
+    convert,
+    hazard_levels,
+    overview,
+    problems,
+    service,
+    tiles,
+)
 from riskmap.api.context import Context
 from riskmap.api.deps import caller
 from riskmap.catalog.registry import load_catalog
@@ -174,6 +183,7 @@ def create_app(settings: Settings) -> FastAPI:
         tiles.router,
         analysis.router,
         convert.router,
+        hazard_levels.router,
         service.router,
     ):
         app.include_router(router, responses=problems.RESPONSES, dependencies=checked)

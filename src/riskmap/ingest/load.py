@@ -7,6 +7,7 @@ no API writer waits for them. What a file does not speak of (a column it lacks) 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -38,10 +39,9 @@ from riskmap.catalog.spec import Layer
 from riskmap.db.base import METADATA
 from riskmap.db.sessions import WriteSession
 from riskmap.errors import UnavailableError
-from riskmap.ingest.checks import Ready
+from riskmap.ingest.frames import ROW, Columns, Frame, Rows
 
 _STAGING: Final = "riskmap_import"
-_ROW: Final = "riskmap_row"
 # The database gives these; the trigger raises version and updated_at on a change.
 _DATABASE_GIVES: Final = frozenset(("version", "created_at", "updated_at"))
 _STATED: Final = ("source_system", "source_crs")
@@ -67,7 +67,7 @@ def writable(stored: Table) -> dict[str, Column[Any]]:
 def load(
     session: WriteSession,
     layer: Layer,
-    batches: Iterable[Ready],
+    frames: Iterable[Frame],
     *,
     source_system: str,
     source_crs: str,
@@ -77,7 +77,7 @@ def load(
 
     Parameters
     ----------
-    batches
+    frames
         Rows with unique codes. An exception while they are drawn ends the load.
     source_system
         Who the rows are from; (source_system, code) is the key.
@@ -97,7 +97,7 @@ def load(
         {"name": f"riskmap.import.{layer.table}"},
     )
     _create_staging(session, columns)
-    used, count = _copy(session, batches, set(columns))
+    used, count = _copy(session, frames, set(columns))
     session.execute(text(f"ANALYZE {_STAGING}"))
     merge = _Merge(target, used, source_system, source_crs)
     inserted = updated = 0
@@ -111,7 +111,7 @@ def _create_staging(session: WriteSession, columns: dict[str, Column[Any]]) -> N
     staging = Table(
         _STAGING,
         MetaData(),
-        Column(_ROW, Integer),
+        Column(ROW, Integer),
         *(Column(name, c.type) for name, c in columns.items() if name not in _STATED),
         prefixes=["TEMPORARY"],
         postgresql_on_commit="DROP",
@@ -119,32 +119,32 @@ def _create_staging(session: WriteSession, columns: dict[str, Column[Any]]) -> N
     staging.create(session.connection, checkfirst=False)
 
 
-def _copy(
-    session: WriteSession, batches: Iterable[Ready], known: set[str]
-) -> tuple[list[str], int]:
-    """COPY batch by batch, since each may have other columns; return all columns and the count."""
+def _copy(session: WriteSession, frames: Iterable[Frame], known: set[str]) -> tuple[list[str], int]:
+    """COPY each run of rows with the same columns; return all columns and the count."""
     connection = session.connection.connection.driver_connection
     assert isinstance(connection, psycopg.Connection)  # noqa: S101 - the only driver there is
     used: dict[str, None] = {}
     count = 0
-    for batch in batches:
-        strange = batch.columns.keys() - known
-        if strange:
-            raise KeyError(f"the table has no column {sorted(strange)}")
-        if not batch.rows:
-            continue
-        used |= dict.fromkeys(batch.columns)
-        count += len(batch.rows)
-        statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
-            sql.Identifier(_STAGING),
-            sql.SQL(", ").join(map(sql.Identifier, (_ROW, *batch.columns))),
-        )
-        try:
-            with connection.cursor() as cursor, cursor.copy(statement) as copy:
-                for row in zip(batch.rows, *batch.columns.values(), strict=True):
-                    copy.write_row(row)
-        except psycopg.OperationalError as error:
-            raise UnavailableError("database.away") from error
+    try:
+        with ExitStack() as stack, connection.cursor() as cursor:
+            copy: psycopg.Copy | None = None
+            for frame in frames:
+                if isinstance(frame, Columns):
+                    strange = set(frame.names) - known - {ROW}
+                    if strange:
+                        raise KeyError(f"the table has no column {sorted(strange)}")
+                    used |= dict.fromkeys(name for name in frame.names if name != ROW)
+                    stack.close()
+                    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+                        sql.Identifier(_STAGING),
+                        sql.SQL(", ").join(map(sql.Identifier, frame.names)),
+                    )
+                    copy = stack.enter_context(cursor.copy(statement))
+                elif isinstance(frame, Rows) and copy is not None:
+                    count += frame.count
+                    copy.write(frame.data)
+    except psycopg.OperationalError as error:
+        raise UnavailableError("database.away") from error
     return list(used), count
 
 
@@ -169,7 +169,7 @@ class _Merge:
         rows = (
             self._joined(staged, stored, values)
             .where(or_(stored.c.id.is_(None), self._changed(stored, staged.c)))
-            .order_by(staged.c[_ROW])
+            .order_by(staged.c[ROW])
         )
         statement = insert(self.target).from_select([*_STATED, *self.used], rows)
         written = ("source_crs", *self.used)
@@ -196,7 +196,7 @@ class _Merge:
         return _pair(session, self._joined(staged, stored, wanted))
 
     def _staged(self) -> TableClause:
-        return table(_STAGING, column(_ROW), *(column(name) for name in self.used))
+        return table(_STAGING, column(ROW), *(column(name) for name in self.used))
 
     def _changed(self, target: Any, new: Any) -> ColumnElement[bool]:
         """Say whether any column that the file speaks of differs from what is stored."""
