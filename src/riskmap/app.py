@@ -22,7 +22,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from riskmap import __version__
 from riskmap.analysis.service import AnalysisService
-from riskmap.api import analysis, collections, hazard_levels, overview, problems, service, tiles
+from riskmap.api import (
+    analysis,
+    collections,
+    convert,
+    hazard_levels,
+    overview,
+    problems,
+    service,
+    tiles,
+)
 from riskmap.api.context import Context
 from riskmap.api.deps import caller
 from riskmap.catalog.registry import load_catalog
@@ -35,8 +44,9 @@ from riskmap.web.page import PageRoute
 
 log = logging.getLogger("riskmap")
 
-# No request of ours is longer: a hundred starts are 5 kB.
+# No other request of ours is longer: a hundred starts are 5 kB.
 MAX_BODY_BYTES = 64 * 1024
+LARGER_BODIES = {convert.PATH: convert.MAX_BODY_BYTES}
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -90,7 +100,7 @@ class HeadAsGet:
 
 
 class BodyLimit:
-    """Stop reading a body at `MAX_BODY_BYTES`: it is refused before it is held or parsed."""
+    """Stop reading a body at its route's limit: it is refused before it is held or parsed."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -98,13 +108,14 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
         read = 0
+        most = LARGER_BODIES.get(scope.get("path", ""), MAX_BODY_BYTES)
 
         async def limited() -> Message:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > MAX_BODY_BYTES:
-                raise HTTPException(413)
+            if read > most:
+                raise HTTPException(413, detail=str(most // 1024))
             return message
 
         await self._app(scope, limited, send)
@@ -171,6 +182,7 @@ def create_app(settings: Settings) -> FastAPI:
         overview.router,
         tiles.router,
         analysis.router,
+        convert.router,
         hazard_levels.router,
         service.router,
     ):
@@ -185,7 +197,13 @@ def create_app(settings: Settings) -> FastAPI:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "X-API-Key", "Content-Type"],
-            expose_headers=["X-Request-ID", "X-Riskmap-Dropped", "Content-Crs", "Server-Timing"],
+            expose_headers=[
+                "X-Request-ID",
+                "X-Riskmap-Dropped",
+                "Content-Crs",
+                "X-Datum",
+                "Server-Timing",
+            ],
         )
     return app
 

@@ -43,6 +43,8 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
         (400,) * 5 + (401,) * 3,
     ),
     ("GET", "/analysis/coverage"): ("/analysis/coverage?limit=x", (400,) * 5 + (401,) * 3),
+    # The body is no request to convert: 400 says that the caller got through.
+    ("POST", "/convert"): ("/convert", (400,) * 5 + (401,) * 3),
     ("GET", "/analysis/hazard-levels"): ("/analysis/hazard-levels", KEYED),
     ("GET", "/analysis/hazard-levels/{feature_id}"): ("/analysis/hazard-levels/1", KEYED),
     ("POST", "/analysis/response-circles"): (

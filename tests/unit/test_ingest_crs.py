@@ -12,7 +12,7 @@ from riskmap.errors import InputError
     [
         (None, "crs.missing"),
         ("  ", "crs.missing"),
-        ("GCJ02", "crs.not_epsg"),
+        ("WGS84", "crs.not_epsg"),
         ("4326", "crs.not_epsg"),
         ("EPSG:４３２６", "crs.not_epsg"),
         ("+proj=longlat", "crs.not_epsg"),

@@ -6,6 +6,8 @@ the kernels let go of the GIL.
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -16,6 +18,8 @@ from riskmap.analysis.reach import ReachQuery
 from riskmap.analysis.response import ResponseQuery
 from riskmap.analysis.service import Stopwatch
 from riskmap.api.deps import Ctx, integer, number, parameters
+from riskmap.crs.datum import Datum, check_city, move_answer, place_in_wgs84, read_datum
+from riskmap.db.city import find_city
 from riskmap.errors import InputError
 from riskmap.units import LonLat
 
@@ -27,26 +31,44 @@ class CircleBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    points: list[tuple[float, float]] = Field(description="[[lon, lat], …] WGS 84")
+    points: list[tuple[float, float]] = Field(description="[[lon, lat], …] in the datum")
     minutes: list[float] = Field(default=[5, 10, 15], description="minutes after the alarm")
     kind: str | None = Field(default=None, description="kind of team")
     profile: str | None = Field(default=None, description="emergency, ordinary, walk")
     call_handling_s: float | None = None
     turnout_s: float | None = None
     setup_s: float | None = None
+    datum: str | None = Field(default=None, description="wgs84, gcj02, bd09: of points and answer")
 
 
-def _answer(body: object, media: str, watch: Stopwatch) -> Response:
+def _read_datum(ctx: Ctx, text: str | None) -> Datum:
+    """Read in which datum positions come and go; refuse one that cannot serve this city."""
+    datum = read_datum(text)
+    if datum is not Datum.WGS84:
+        with ctx.database.read() as session:
+            city = find_city(session)
+        if city is not None:
+            check_city(datum, city.bbox)
+    return datum
+
+
+def _answer(body: dict[str, Any], media: str, watch: Stopwatch, datum: Datum) -> Response:
     headers = {"Server-Timing": watch.header(), "Cache-Control": "no-store"}
-    return Response(orjson.dumps(body), media_type=media, headers=headers)
+    if datum is not Datum.WGS84:
+        headers["X-Datum"] = datum.value
+    return Response(orjson.dumps(move_answer(body, datum)), media_type=media, headers=headers)
 
 
 @router.post("/response-circles", summary="响应圈 Response circles", response_model=None)
 def response_circles(body: CircleBody, request: Request, ctx: Ctx) -> Response:
     """Draw what is reached within so many minutes, and count who and what is inside."""
     parameters(request, set())
+    datum = _read_datum(ctx, body.datum)
     query = ResponseQuery(
-        starts=tuple(LonLat(*point) for point in body.points),
+        starts=tuple(
+            place_in_wgs84(LonLat(*point), datum, f"points[{row}]")
+            for row, point in enumerate(body.points)
+        ),
         minutes=tuple(body.minutes),
         kind=body.kind,
         profile=body.profile,
@@ -55,7 +77,7 @@ def response_circles(body: CircleBody, request: Request, ctx: Ctx) -> Response:
         setup_s=body.setup_s,
     )
     watch = Stopwatch()
-    return _answer(ctx.analysis.circle(query, watch), "application/geo+json", watch)
+    return _answer(ctx.analysis.circle(query, watch), "application/geo+json", watch, datum)
 
 
 @router.get("/reach", summary="谁能到达 Who reaches this", response_model=None)
@@ -65,29 +87,37 @@ def reach(
     lon: str | None = None,
     lat: str | None = None,
     minutes: str | None = None,
+    datum: str | None = None,
 ) -> Response:
     """List the teams that reach a place within so many minutes of the alarm."""
-    del lon, lat, minutes  # declared for OpenAPI, read below
-    found = parameters(request, {"lon", "lat", "minutes"})
+    del lon, lat, minutes, datum  # declared for OpenAPI, read below
+    found = parameters(request, {"lon", "lat", "minutes", "datum"})
+    asked = _read_datum(ctx, found.get("datum"))
     for name in ("lon", "lat"):
         if name not in found:
             raise InputError("parameter.missing", parameter=name)
     place = LonLat(number(found["lon"], "lon"), number(found["lat"], "lat"))
+    place = place_in_wgs84(place, asked, "lon,lat")
     query = ReachQuery(place, number(found.get("minutes", "15"), "minutes"))
     watch = Stopwatch()
-    return _answer(ctx.analysis.reach(query, watch), "application/json", watch)
+    return _answer(ctx.analysis.reach(query, watch), "application/json", watch, asked)
 
 
 @router.get("/coverage", summary="覆盖 Coverage", response_model=None)
 def coverage(
-    request: Request, ctx: Ctx, minutes: str | None = None, limit: str | None = None
+    request: Request,
+    ctx: Ctx,
+    minutes: str | None = None,
+    limit: str | None = None,
+    datum: str | None = None,
 ) -> Response:
     """Say which share of dangers and people the free teams reach in time, and whom they miss."""
-    del minutes, limit  # declared for OpenAPI, read below
-    found = parameters(request, {"minutes", "limit"})
+    del minutes, limit, datum  # declared for OpenAPI, read below
+    found = parameters(request, {"minutes", "limit", "datum"})
+    asked = _read_datum(ctx, found.get("datum"))
     query = CoverageQuery(
         minutes=number(found.get("minutes", "15"), "minutes"),
         limit=integer(found.get("limit", "200"), "limit", least=0, most=MAX_LISTED),
     )
     watch = Stopwatch()
-    return _answer(ctx.analysis.coverage(query, watch), "application/json", watch)
+    return _answer(ctx.analysis.coverage(query, watch), "application/json", watch, asked)

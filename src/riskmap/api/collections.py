@@ -10,11 +10,14 @@ from fastapi.responses import JSONResponse, Response
 from riskmap.api.deps import Ctx, Language, Who, encode_cursor, feature_query, integer, parameters
 from riskmap.api.streams import Stream
 from riskmap.catalog.spec import Layer
+from riskmap.crs.datum import Datum, check_city, read_datum
+from riskmap.db.sessions import AsyncReadSession
 from riskmap.db.tables import CITY
 from riskmap.errors import InputError
 from riskmap.features import read
 from riskmap.features.query import FeatureQuery
 from riskmap.i18n import Lang, say
+from riskmap.units import Bbox
 
 router = APIRouter(tags=["features"])
 
@@ -35,6 +38,22 @@ def _headers(who: Who, **more: str) -> dict[str, str]:
     """Say who may cache an answer: what a key unlocked belongs to its holder alone."""
     kept = "public, no-cache" if who.role is None else "private, no-store"
     return {"Cache-Control": kept, "Vary": "Authorization, X-API-Key, Accept-Language", **more}
+
+
+def _datum_headers(datum: Datum) -> dict[str, str]:
+    """Say what the positions are in: a datum that no CRS names is no CRS84."""
+    if datum is Datum.WGS84:
+        return {"Content-Crs": f"<{CRS84}>"}
+    return {"X-Datum": datum.value}
+
+
+async def _check_datum(session: AsyncReadSession, datum: Datum) -> None:
+    """Refuse a datum that cannot serve this city."""
+    if datum is Datum.WGS84:
+        return
+    city = (await session.execute(CITY.select())).mappings().first()
+    if city is not None:
+        check_city(datum, Bbox(city["west"], city["south"], city["east"], city["north"]))
 
 
 def _collection(
@@ -169,11 +188,17 @@ async def items(
     limit: str | None = None,
     offset: str | None = None,
     cursor: str | None = None,
+    datum: str | None = None,
 ) -> Response:
-    """Stream a page of features. Any visible field is a parameter: `risk_level=1,2` or `null`."""
-    del bbox, limit, offset, cursor  # declared for OpenAPI; `feature_query` reads them
+    """Stream a page of features. Any visible field is a parameter: `risk_level=1,2` or `null`.
+
+    With `datum=gcj02` or `bd09` the geometries are in it, and so is `bbox`.
+    """
+    del bbox, limit, offset, cursor, datum  # declared for OpenAPI; `feature_query` reads them
     layer = ctx.catalog.find(layer_id)
-    query = feature_query(request, layer, who, "limit", "offset", "cursor")
+    query = feature_query(request, layer, who, "limit", "offset", "cursor", "datum")
+    async with ctx.database.read_async() as session:
+        await _check_datum(session, query.datum)
 
     def links(after: int | None) -> list[dict[str, str]]:
         found = [
@@ -193,18 +218,28 @@ async def items(
         first,
         pieces,
         media_type=GEOJSON,
-        headers=_headers(who, **{"Content-Crs": f"<{CRS84}>"}),
+        headers=_headers(who, **_datum_headers(query.datum)),
         deadline_s=ctx.settings.stream_timeout_s,
     )
 
 
 @router.get("/collections/{layer_id}/items/{feature_id}", summary="一个要素 One feature")
-async def item(layer_id: str, feature_id: str, request: Request, ctx: Ctx, who: Who) -> Response:
-    """Return one feature by its id."""
+async def item(
+    layer_id: str,
+    feature_id: str,
+    request: Request,
+    ctx: Ctx,
+    who: Who,
+    datum: str | None = None,
+) -> Response:
+    """Return one feature by its id, with `datum=gcj02` or `bd09` in that datum."""
     layer = ctx.catalog.find(layer_id)
-    parameters(request, set())
+    asked = read_datum(parameters(request, {"datum"}).get("datum", datum))
     number = integer(feature_id, "feature_id", least=0, most=2**63 - 1)
-    query = FeatureQuery(layer=layer, restricted=who.reads_restricted, feature_id=number, limit=1)
+    query = FeatureQuery(
+        layer=layer, restricted=who.reads_restricted, feature_id=number, limit=1, datum=asked
+    )
     async with ctx.database.read_async() as session:
+        await _check_datum(session, asked)
         text = await read.feature(session, query)
-    return Response(text, media_type=GEOJSON, headers=_headers(who))
+    return Response(text, media_type=GEOJSON, headers=_headers(who, **_datum_headers(asked)))

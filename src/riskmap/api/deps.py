@@ -20,6 +20,7 @@ from riskmap.access.keys import ANONYMOUS, Caller, KeyRole
 from riskmap.access.store import authenticate
 from riskmap.api.context import Context
 from riskmap.catalog.spec import Field, Kind, Layer
+from riskmap.crs.datum import read_datum
 from riskmap.errors import ForbiddenError, InputError, UnauthenticatedError
 from riskmap.features.query import DEFAULT_LIMIT, MAX_LIMIT, Equals, FeatureQuery, Scalar
 from riskmap.i18n import Lang, preferred
@@ -192,12 +193,12 @@ def _scalar(field: Field, text: str) -> Scalar:
 
 
 def feature_query(request: Request, layer: Layer, who: Caller, *paging: str) -> FeatureQuery:
-    """Turn a query string into a query: bbox, property filters and, if asked, paging.
+    """Turn a query string into a query: bbox, property filters and what else the resource takes.
 
     Parameters
     ----------
     paging
-        Which of `limit`, `offset`, `cursor` this resource takes.
+        Which of `limit`, `offset`, `cursor`, `datum` this resource takes.
     """
     fields = {
         field.name: field
@@ -219,4 +220,5 @@ def feature_query(request: Request, layer: Layer, who: Caller, *paging: str) -> 
         limit=DEFAULT_LIMIT if limit is None else integer(limit, "limit", least=1, most=MAX_LIMIT),
         offset=0 if offset is None else integer(offset, "offset", least=0, most=10**9),
         after=None if cursor is None else decode_cursor(cursor),
+        datum=read_datum(found.get("datum")),
     )

@@ -82,7 +82,13 @@ def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
     key = _REASONS.get(error.status_code, "http.other")
     answer = problem(
-        NotFoundError(key, path=request.url.path, status=error.status_code, method=request.method),
+        NotFoundError(
+            key,
+            path=request.url.path,
+            status=error.status_code,
+            method=request.method,
+            limit=error.detail,
+        ),
         request,
         error.status_code,
     )

@@ -16,6 +16,7 @@ from shapely.geometry.base import BaseGeometry
 
 from riskmap.client import maps
 from riskmap.client.base import Base, read_base
+from riskmap.client.convert import Convertible, Positions, converted, in_datum
 from riskmap.client.frames import CRS, features_frame, filter_value
 from riskmap.client.http import Lang, Service
 
@@ -110,6 +111,7 @@ class Client:
         layer: str,
         bbox: Sequence[float] | None = None,
         limit: int | None = None,
+        datum: str | None = None,
         **filters: Any,
     ) -> gpd.GeoDataFrame:
         """Read the features of a layer, all pages of them.
@@ -117,22 +119,27 @@ class Client:
         Parameters
         ----------
         bbox
-            West, south, east, north.
+            West, south, east, north, in the datum.
         limit
             At most so many features; None: all.
+        datum
+            `gcj02` (AMap, Tencent) or `bd09` (Baidu): read the geometries in it. No CRS names
+            them, so the frame has none; `attrs["datum"]` says it.
         filters
             Fields and their values; a list means any of them, None what is not known:
             `risk_level=[1, 2]`, `risk_level=None` (未评估).
 
         Returns
         -------
-        The features in EPSG:4326, ids as index. `attrs` hold layer, title, title_en, role and
-        `matched`, the service's own number of matches.
+        The features in EPSG:4326 (or the datum), ids as index. `attrs` hold layer, title,
+        title_en, role and `matched`, the service's own number of matches.
         """
         about = self._service.get(f"/collections/{layer}")
         params = {name: filter_value(name, value) for name, value in filters.items()}
         if bbox is not None:
             params["bbox"] = ",".join(repr(float(value)) for value in bbox)
+        if datum is not None:
+            params["datum"] = datum
         features: list[dict[str, Any]] = []
         matched: int | None = None
         following: dict[str, str] | None = {}
@@ -145,7 +152,7 @@ class Client:
             features += page["features"]
             enough = limit is not None and len(features) >= limit
             following = None if enough else _following(page["links"])
-        frame = features_frame(features, about["fields"])
+        frame = in_datum(features_frame(features, about["fields"]), datum)
         frame.attrs.update(
             layer=layer,
             title=about["titles"]["zh"],
@@ -167,7 +174,7 @@ class Client:
             representative point, of a multipoint each point) or a GeoSeries.
         phases
             `kind`, `profile`, `call_handling_s`, `turnout_s`, `setup_s`; what is not given is
-            that of the kind of team.
+            that of the kind of team. `datum`: what the points are in, and the answer.
 
         Returns
         -------
@@ -190,6 +197,7 @@ class Client:
             ]
         shapes = [shape(band["geometry"]) for band in bands]
         frame = gpd.GeoDataFrame(pd.DataFrame(rows), geometry=gpd.GeoSeries(shapes, crs=CRS))
+        frame = in_datum(frame, answer.get("datum"))
         frame.attrs.update(
             {name: value for name, value in answer.items() if name not in ("type", "features")},
             inside=inside,
@@ -225,6 +233,42 @@ class Client:
         frame = pd.DataFrame(rows, columns=["layer", "risk_level", "count", "covered"])
         frame.attrs.update({name: value for name, value in answer.items() if name != "layers"})
         return frame
+
+    def convert(
+        self,
+        data: Convertible,
+        from_: str,
+        to: str,
+        *,
+        axes: str = "en",
+        datum_shift: Sequence[float] = (),
+    ) -> Any:
+        """Convert positions between EPSG codes, GCJ-02 (AMap), BD-09 (Baidu) and WGS 84.
+
+        The service does it, a few thousand positions at a time.
+
+        Parameters
+        ----------
+        data
+            An array of shape (n, 2), or a GeoDataFrame or GeoSeries.
+        from_, to
+            `EPSG:4528`, `GCJ02`, `BD09`, `WGS84`. What a frame says of its own CRS is not asked:
+            data in GCJ-02 mostly say WGS 84.
+        axes
+            `ne`: the first coordinate of the data is the northing.
+        datum_shift
+            `+towgs84` of `from_`, for Beijing 1954 and Xian 1980.
+
+        Returns
+        -------
+        The same kind of thing. A frame in GCJ-02 or BD-09 has no CRS; `attrs["datum"]` says it.
+        """
+        asked = {"from": from_, "to": to, "axes": axes, "datum_shift": list(datum_shift)}
+        return converted(data, to, lambda part: self._positions(asked, part))
+
+    def _positions(self, asked: dict[str, Any], part: Positions) -> Positions:
+        answer = self._service.post("/convert", {**asked, "positions": part.tolist()})
+        return np.array(answer["positions"], dtype=float).reshape(-1, 2)
 
     def hazard_levels(self, bbox: Sequence[float] | None = None) -> pd.DataFrame:
         """Return filed and computed levels of the major hazard sources; this needs a key.

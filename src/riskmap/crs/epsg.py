@@ -1,13 +1,16 @@
 """Coordinates of a stated EPSG code to WGS 84. Nothing is guessed, nothing is converted wrong.
 
-Three rules (DOMAIN.md section 3): the code is mandatory; Beijing 1954 and Xian 1980 are refused,
-because PROJ hands their numbers through unchanged and the error is tens of metres; input is
-x = easting, y = northing in every code, whatever order EPSG declares.
+Three rules (DOMAIN.md section 3): the code is mandatory; Beijing 1954, New Beijing and Xian 1980
+need local parameters, because PROJ hands their numbers through unchanged and the error is tens of
+metres; input is x = easting, y = northing in every code, whatever order EPSG declares, unless the
+caller says that the north comes first.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -15,6 +18,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
+from pyproj.crs import BoundCRS
+from pyproj.crs.coordinate_operation import ToWGS84Transformation
 from pyproj.exceptions import CRSError
 
 from riskmap.errors import InputError
@@ -26,6 +31,14 @@ _CODE: Final = re.compile(r"EPSG:(\d{1,6})", re.ASCII | re.IGNORECASE)
 # ("ballpark"). Every projected code on these datums is found through its geodetic CRS.
 _SILENTLY_WRONG: Final = {4214: "Beijing 1954", 4555: "New Beijing", 4610: "Xian 1980"}
 
+# Survey offices hand out metres, arc seconds and parts per million. What a datum of 1954 or 1980
+# is off by is a hundred metres and a few seconds: larger numbers are other units, or a typo.
+_MOST_SHIFT: Final = (2000.0,) * 3 + (60.0,) * 3 + (200.0,)
+# Transverse Mercator is asked for some 300 km around its meridian. Numbers farther off are those
+# of another code, whatever its series makes of them.
+_FARTHEST_M: Final = 3e6
+_ZONE_M: Final = 1e6
+
 
 @dataclass(frozen=True)
 class EpsgCrs:
@@ -35,29 +48,83 @@ class EpsgCrs:
     ----------
     code
         Number of the EPSG registry.
+    north_first
+        Whether a position is northing, easting (or latitude, longitude).
+    datum_shift
+        Three or seven numbers of PROJ's `+towgs84`, for a datum that needs them.
     """
 
     code: int
     _crs: CRS = field(repr=False, compare=False)
+    north_first: bool = False
+    datum_shift: tuple[float, ...] = ()
 
     @property
     def name(self) -> str:
-        """Its public name, `EPSG:4528`, which `source_crs` keeps."""
-        return f"EPSG:{self.code}"
+        """What was stated, which `source_crs` keeps: `EPSG:4528 (north, east)`."""
+        shift = ",".join(f"{number:.10g}" for number in self.datum_shift)
+        shown = f" +towgs84={shift}" if shift else ""
+        return f"EPSG:{self.code}{shown}{' (north, east)' if self.north_first else ''}"
+
+    @property
+    def datum(self) -> str:
+        """What a `datum` member of GeoJSON calls it: no EPSG code is GCJ-02 or BD-09."""
+        return "wgs84"
+
+    @property
+    def decimals(self) -> int:
+        """How many decimals hold a position to 0.1 mm."""
+        return 9 if self._crs.is_geographic else 4
 
     @cached_property
     def _transformer(self) -> Transformer:
-        return Transformer.from_crs(self._crs, WGS84, always_xy=True)
+        geodetic = self._crs.geodetic_crs
+        if not self.datum_shift or geodetic is None:
+            return Transformer.from_crs(self._crs, WGS84, always_xy=True)
+        shift = ToWGS84Transformation(geodetic, *self.datum_shift)
+        bound = BoundCRS(
+            source_crs=self._crs, target_crs=CRS.from_epsg(WGS84), transformation=shift
+        )
+        return Transformer.from_crs(bound, WGS84, always_xy=True)
+
+    @cached_property
+    def _false_easting_m(self) -> float | None:
+        """The easting of the central meridian of a transverse Mercator in metres, else None."""
+        operation = self._crs.coordinate_operation
+        if operation is None or operation.method_name != "Transverse Mercator":
+            return None
+        found = [
+            p for p in operation.params if p.name == "False easting" and p.unit_name == "metre"
+        ]
+        return float(found[0].value) if found else None
 
     def to_wgs84(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Convert positions of shape (n, 2), x before y, to longitude and latitude.
+        """Convert positions of shape (n, 2), as the file has them, to longitude and latitude.
 
-        What cannot be converted comes back as infinity: the caller says which row that is.
+        What cannot be converted comes back as infinity: the caller says which row that is. So do
+        eastings that carry the number of another zone, or one where the code has none: some of
+        them PROJ would place on the other side of the earth.
         """
+        xy = xy[:, ::-1] if self.north_first else xy
         if self.code == WGS84:
             return np.array(xy, dtype=np.float64)
-        lon, lat = self._transformer.transform(xy[:, 0], xy[:, 1])
-        return np.column_stack((lon, lat))
+        lonlat = np.column_stack(self._transformer.transform(xy[:, 0], xy[:, 1]))
+        central = self._false_easting_m
+        if central is not None:
+            other = np.abs(xy[:, 0] - central) > _FARTHEST_M
+            if central > _ZONE_M:
+                other |= np.floor(xy[:, 0] / _ZONE_M) != np.floor(central / _ZONE_M)
+            lonlat[other] = np.inf
+        return lonlat
+
+    def from_wgs84(self, lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Convert longitude and latitude, shape (n, 2), to positions of this system."""
+        if self.code == WGS84:
+            xy = np.array(lonlat, dtype=np.float64)
+        else:
+            back = self._transformer.transform(lonlat[:, 0], lonlat[:, 1], direction="INVERSE")
+            xy = np.column_stack(back)
+        return xy[:, ::-1] if self.north_first else xy
 
     def is_same_as(self, declared: str) -> bool:
         """Say whether a file's own declaration (a name, a URN or WKT) means this system.
@@ -71,14 +138,21 @@ class EpsgCrs:
         return other.to_epsg() == self.code or self._crs.equals(other, ignore_axis_order=True)
 
 
-def read_epsg(text: str, *, parameter: str = "crs") -> EpsgCrs:
+def read_epsg(
+    text: str,
+    *,
+    parameter: str = "crs",
+    north_first: bool = False,
+    datum_shift: Sequence[float] = (),
+) -> EpsgCrs:
     """Read `EPSG:4528`.
 
     Raises
     ------
     InputError
         It is no EPSG code, the registry does not know it, it is no system of positions on a map,
-        or PROJ would convert it silently wrong.
+        PROJ would convert it silently wrong without a datum shift, or one is given that the datum
+        does not need.
     """
     match = _CODE.fullmatch(text.strip())
     if match is None:
@@ -91,6 +165,28 @@ def read_epsg(text: str, *, parameter: str = "crs") -> EpsgCrs:
     if not (crs.is_geographic or crs.is_projected) or crs.geodetic_crs is None:
         raise InputError("crs.no_map", parameter=parameter, value=f"EPSG:{code}", name=crs.name)
     datum = _SILENTLY_WRONG.get(crs.geodetic_crs.to_epsg() or 0)
-    if datum is not None:
+    shift = _read_shift(datum_shift)
+    if datum is None and shift:
+        raise InputError("crs.shift_twice", parameter="datum_shift", value=f"EPSG:{code}")
+    if datum is not None and not shift:
         raise InputError("crs.refused", parameter=parameter, value=f"EPSG:{code}", datum=datum)
-    return EpsgCrs(code, crs)
+    return EpsgCrs(code, crs, north_first, shift)
+
+
+def _read_shift(numbers: Sequence[float]) -> tuple[float, ...]:
+    """Return the numbers of `+towgs84`.
+
+    Raises
+    ------
+    InputError
+        They are not three or seven finite numbers, or larger than any datum's shift.
+    """
+    shift = tuple(float(number) for number in numbers)
+    small = all(
+        math.isfinite(number) and abs(number) <= most
+        for number, most in zip(shift, _MOST_SHIFT, strict=False)
+    )
+    if len(shift) not in (0, 3, 7) or not small:
+        shown = ",".join(f"{number:g}" for number in shift)[:80]
+        raise InputError("crs.shift", parameter="datum_shift", value=shown)
+    return shift

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Final
 
 from riskmap.catalog.spec import Field, Layer
+from riskmap.crs.datum import Datum
 from riskmap.units import Bbox
 
 MAX_LIMIT: Final = 10_000
@@ -35,8 +36,12 @@ class FeatureQuery:
     ----------
     restricted
         Whether the caller may read restricted fields; without that they do not exist for it.
+    bbox
+        Only what meets this box, which is measured in the query's datum.
     after
         Keyset cursor: only ids above it, in the order of ids.
+    datum
+        What `bbox` is measured in, and the geometries of the answer.
     """
 
     layer: Layer
@@ -47,6 +52,7 @@ class FeatureQuery:
     after: int | None = None
     offset: int = 0
     feature_id: int | None = None
+    datum: Datum = Datum.WGS84
     fields: tuple[Field, ...] = field(init=False)
 
     def __post_init__(self) -> None:

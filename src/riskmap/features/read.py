@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from riskmap.catalog.spec import Layer
+from riskmap.crs.datum import Datum, shapes_to_geojson
 from riskmap.db.sessions import AsyncReadSession, Database
 from riskmap.errors import NotFoundError
 from riskmap.features import statements
@@ -56,7 +57,21 @@ async def feature(session: AsyncReadSession, query: FeatureQuery) -> bytes:
         raise NotFoundError(
             "feature.unknown", parameter="feature_id", value=query.feature_id, layer=query.layer.id
         )
-    return str(row.feature).encode()
+    (text,) = _texts([row], query.datum)
+    if query.datum is Datum.WGS84:
+        return text
+    head, member = b'{"type":"Feature",', f'"datum":"{query.datum}",'.encode()
+    return head + member + text.removeprefix(head)
+
+
+def _texts(rows: Sequence[Any], datum: Datum) -> list[bytes]:
+    """Return rows of a page as GeoJSON."""
+    if datum is Datum.WGS84:
+        return [row.feature.encode() for row in rows]
+    shapes = shapes_to_geojson([row.wkb for row in rows], datum)
+    return [
+        f"{row.before}{shape}{row.after}".encode() for row, shape in zip(rows, shapes, strict=True)
+    ]
 
 
 async def page(
@@ -73,23 +88,26 @@ async def page(
     """
     async with database.stream_async() as session:
         matched = await count(session, query)
-        head: dict[str, Any] = {"type": "FeatureCollection", "timeStamp": _now()}
+        head: dict[str, Any] = {"type": "FeatureCollection"}
+        if query.datum is not Datum.WGS84:
+            head["datum"] = query.datum.value
+        head["timeStamp"] = _now()
         if matched is not None:
             head["numberMatched"] = matched
         buffer = bytearray(orjson.dumps(head)[:-1] + b',"features":[')
         returned, last, more = 0, None, False
         rows = await session.stream(statements.page(query))
-        async for row in rows:
-            if returned == query.limit:
-                more = True
-                break
-            if returned:
-                buffer += b","
-            buffer += row.feature.encode()
-            returned, last = returned + 1, row.id
-            if len(buffer) >= _PIECE_BYTES:
-                yield bytes(buffer)
-                buffer.clear()
+        async for batch in rows.partitions():
+            kept = batch[: query.limit - returned]
+            more = len(kept) < len(batch)
+            for row, text in zip(kept, _texts(kept, query.datum), strict=True):
+                if returned:
+                    buffer += b","
+                buffer += text
+                returned, last = returned + 1, row.id
+                if len(buffer) >= _PIECE_BYTES:
+                    yield bytes(buffer)
+                    buffer.clear()
         tail = {"numberReturned": returned, "links": links(last if more else None)}
         buffer += b"]," + orjson.dumps(tail)[1:]
         yield bytes(buffer)

@@ -24,12 +24,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from riskmap.catalog.spec import Child, Layer
+from riskmap.crs.datum import DECIMALS, Datum
 from riskmap.db.tables import FEED
 from riskmap.features.query import FeatureQuery
 from riskmap.features.where import conditions, table_for
-
-# 7 decimals of a degree are 1 cm; more is noise that every reader downloads.
-DECIMALS = 7
 
 
 def _child(layer: Layer, child: Child, *, restricted: bool) -> ColumnElement[Any]:
@@ -77,12 +75,8 @@ def _child(layer: Layer, child: Child, *, restricted: bool) -> ColumnElement[Any
     return func.coalesce(rows, nothing)
 
 
-def feature_text(query: FeatureQuery) -> ColumnElement[str]:
-    """Return the expression of one GeoJSON feature, built as text in PostGIS.
-
-    Text concatenation is about twice as fast as json_build_object and knows no limit of 100
-    arguments (PEERS-SERVING.md section 4). The numbers in the row come from `row_to_json`.
-    """
+def _properties(query: FeatureQuery) -> ColumnElement[str]:
+    """Return the expression of a feature's properties as JSON text."""
     table = table_for(query.layer)
     columns: list[ColumnElement[Any]] = [table.c[field.name] for field in query.fields]
     columns += [
@@ -91,22 +85,35 @@ def feature_text(query: FeatureQuery) -> ColumnElement[str]:
     ]
     properties = select(*columns).correlate(table).subquery("properties")
     row = select(func.row_to_json(literal_column("properties"))).select_from(properties)
-    return (
+    return cast(row.scalar_subquery(), String)
+
+
+def feature_columns(query: FeatureQuery) -> list[ColumnElement[Any]]:
+    """Return the columns of one feature: its whole GeoJSON as `feature`, or what it is made of.
+
+    PostGIS builds the text: concatenation is about twice as fast as json_build_object and knows no
+    limit of 100 arguments (PEERS-SERVING.md section 4); the numbers in the row come from
+    `row_to_json`. It knows neither GCJ-02 nor BD-09: then the geometry is `wkb`, and the text
+    around it `before` and `after`.
+    """
+    table = table_for(query.layer)
+    before = (
         literal('{"type":"Feature","id":', String)
         + cast(table.c.id, String)
         + literal(',"geometry":', String)
-        + func.ST_AsGeoJSON(table.c.geom, DECIMALS, 0)
-        + literal(',"properties":', String)
-        + cast(row.scalar_subquery(), String)
-        + literal("}", String)
     )
+    after = literal(',"properties":', String) + _properties(query) + literal("}", String)
+    if query.datum is not Datum.WGS84:
+        wkb = func.ST_AsBinary(table.c.geom).label("wkb")
+        return [before.label("before"), wkb, after.label("after")]
+    return [(before + func.ST_AsGeoJSON(table.c.geom, DECIMALS, 0) + after).label("feature")]
 
 
 def page(query: FeatureQuery) -> Select[Any]:
-    """Return (id, feature text) of a page and of one row more, which says whether more follow."""
+    """Return id and feature of a page, and of one row more, which says whether more follow."""
     table = table_for(query.layer)
     statement = (
-        select(table.c.id, feature_text(query).label("feature"))
+        select(table.c.id, *feature_columns(query))
         .where(*conditions(query))
         .order_by(table.c.id)
         .limit(query.limit + 1)

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Final
 
 import shapely
 
+from riskmap.crs.input import check_datum
 from riskmap.errors import InputError
 from riskmap.ingest.batches import (
     BATCH_ROWS,
@@ -209,6 +210,8 @@ class GeoJson:
                 if declared is not None:
                     self._declared = written
                     check_declared(declared, self._crs)
+                if name == "datum":
+                    check_datum(value, self._crs)
             mark = text.take(",}")
         if text.next():
             raise unreadable(self._path)

@@ -1,0 +1,116 @@
+"""Positions from one coordinate system to another, so that nobody pastes snippets of formulas.
+
+A plain function: FastAPI runs it in a thread.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import orjson
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from riskmap.api.deps import parameters
+from riskmap.crs.geojson import read_positions, write_positions
+from riskmap.crs.input import InputCrs, check_datum, read_crs
+from riskmap.errors import InputError
+
+router = APIRouter(tags=["coordinates"])
+
+PATH: Final = "/convert"
+MAX_POSITIONS: Final = 10_000
+# As many positions of two numbers with all their digits (18 characters each) and a comma, a blank
+# and brackets between them are 430 kB.
+MAX_BODY_BYTES: Final = 512 * 1024
+# What an import must not guess has one meaning here: longitude and latitude of WGS 84.
+_WGS84: Final = frozenset({"WGS84", "WGS-84", "CRS84"})
+
+
+class ConvertBody(BaseModel):
+    """Positions or GeoJSON, and the two systems."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    from_: str = Field(alias="from", description="EPSG:n, GCJ02, BD09, WGS84")
+    to: str = Field(description="EPSG:n, GCJ02, BD09, WGS84")
+    positions: list[tuple[float, float]] | None = Field(default=None, description="[[x, y], …]")
+    geojson: dict[str, Any] | None = None
+    axes: str = Field(default="en", description="of what is sent: en (x first) or ne (y first)")
+    to_axes: str = Field(default="en", description="of the answer")
+    datum_shift: list[float] = Field(default=[], description="+towgs84 of `from`")
+    to_datum_shift: list[float] = Field(default=[], description="+towgs84 of `to`")
+
+
+def _system(text: str, parameter: str, axes: str, shift: list[float]) -> InputCrs:
+    named = "EPSG:4326" if text.strip().upper() in _WGS84 else text
+    return read_crs(named, parameter=parameter, axes=axes, datum_shift=shift)
+
+
+@router.post(PATH, summary="坐标转换 Convert positions", response_model=None)
+def convert(body: ConvertBody, request: Request) -> Response:
+    """Convert at most 10,000 positions, or a GeoJSON object of as many."""
+    parameters(request, set())
+    source = _system(body.from_, "from", body.axes, body.datum_shift)
+    target = _system(body.to, "to", body.to_axes, body.to_datum_shift)
+    if (body.positions is None) == (body.geojson is None):
+        raise InputError("convert.missing", parameter="positions,geojson")
+    found: dict[str, Any] = {"from": source.name, "to": target.name}
+    if body.positions is not None:
+        xy = _moved(body.positions, source, target, "positions")
+        found["positions"] = np.round(xy, target.decimals).tolist()
+    elif body.geojson is not None:
+        check_datum(body.geojson.get("datum"), source, parameter="from")
+        xy = _moved(read_positions(body.geojson), source, target, "geojson")
+        moved = write_positions(body.geojson, xy, target.decimals)
+        if target.datum != "wgs84":
+            moved = {"type": moved.pop("type"), "datum": target.datum, **moved}
+        found["geojson"] = moved
+    headers = {"Cache-Control": "no-store"}
+    return Response(orjson.dumps(found), media_type="application/json", headers=headers)
+
+
+def _moved(
+    positions: list[Any], source: InputCrs, target: InputCrs, parameter: str
+) -> NDArray[np.float64]:
+    """Convert positions.
+
+    Raises
+    ------
+    InputError
+        They are too many, or one of them is not finite or outside a system's range.
+    """
+    if len(positions) > MAX_POSITIONS:
+        raise InputError(
+            "convert.most",
+            parameter=parameter,
+            value=len(positions),
+            most=MAX_POSITIONS,
+            limit=MAX_BODY_BYTES // 1024,
+        )
+    try:
+        xy = np.array([position[:2] for position in positions], dtype=np.float64).reshape(-1, 2)
+    except OverflowError:
+        raise InputError("convert.geojson", parameter=parameter) from None
+    moved = np.full_like(xy, np.inf)
+    finite = np.flatnonzero(np.isfinite(xy).all(axis=1))
+    lonlat = source.to_wgs84(xy[finite])
+    # Otherwise they are metres under the wrong name.
+    on_earth = (np.abs(lonlat) <= [180.0, 90.0]).all(axis=1)
+    moved[finite[on_earth]] = target.from_wgs84(lonlat[on_earth])
+    bad = np.flatnonzero(~np.isfinite(moved).all(axis=1))
+    if len(bad):
+        row = int(bad[0])
+        x, y = (f"{number:.10g}" for number in xy[row])
+        raise InputError(
+            "convert.position",
+            parameter=f"{parameter}[{row}]",
+            x=x,
+            y=y,
+            source=source.name,
+            target=target.name,
+        )
+    return moved
