@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from multiprocessing import parent_process
 
 from fastapi import Depends, FastAPI
+from fastapi.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -22,12 +23,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from riskmap import __version__
 from riskmap.analysis.service import AnalysisService
-from riskmap.api import analysis, collections, overview, problems, service, tiles
+from riskmap.api import analysis, collections, imports, overview, problems, service, tiles
 from riskmap.api.context import Context
 from riskmap.api.deps import caller
 from riskmap.catalog.registry import load_catalog
 from riskmap.db.sessions import Database
 from riskmap.errors import RiskmapError, SetupError
+from riskmap.ingest.job import KIND, Folders, ImportKind
+from riskmap.jobs.runner import Runner
 from riskmap.roads.graphs import Graphs
 from riskmap.settings import Settings, load_settings
 from riskmap.web.files import FilesRoute
@@ -37,6 +40,8 @@ log = logging.getLogger("riskmap")
 
 # No request of ours is longer: a hundred starts are 5 kB.
 MAX_BODY_BYTES = 64 * 1024
+# These take files: they count for themselves, and what they take goes to the disk.
+UPLOADS = {("POST", "/imports")}
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -97,6 +102,9 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
+        if (scope.get("method"), scope.get("path")) in UPLOADS:
+            await self._app(scope, receive, send)
+            return
         read = 0
 
         async def limited() -> Message:
@@ -142,13 +150,26 @@ def create_app(settings: Settings) -> FastAPI:
     database = Database(settings.database_url, settings.api_database_url, settings)
     catalog = load_catalog()
     graphs = Graphs(settings.data_dir, database)
-    context = Context(settings, database, catalog, AnalysisService(database, catalog, graphs))
+    folders = Folders(settings.data_dir)
+    imports_kind = ImportKind(database, catalog, folders, settings.imports_keep_days)
+    runner = Runner(database, {KIND: imports_kind}, folders.place)
+    context = Context(
+        settings,
+        database,
+        catalog,
+        AnalysisService(database, catalog, graphs),
+        folders,
+        imports_kind,
+        runner,
+    )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # In a thread: the first page need not wait for the kernels to compile.
         threading.Thread(target=_warm_up, args=(context,), daemon=True).start()
+        runner.start()
         yield
+        await run_in_threadpool(runner.stop)
         await database.dispose_async()
 
     app = Service(
@@ -171,6 +192,7 @@ def create_app(settings: Settings) -> FastAPI:
         overview.router,
         tiles.router,
         analysis.router,
+        imports.router,
         service.router,
     ):
         app.include_router(router, responses=problems.RESPONSES, dependencies=checked)
@@ -183,8 +205,15 @@ def create_app(settings: Settings) -> FastAPI:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "X-API-Key", "Content-Type"],
-            expose_headers=["X-Request-ID", "X-Riskmap-Dropped", "Content-Crs", "Server-Timing"],
+            allow_headers=["Authorization", "X-API-Key", "Content-Type", "Idempotency-Key"],
+            expose_headers=[
+                "Location",
+                "Content-Disposition",
+                "X-Request-ID",
+                "X-Riskmap-Dropped",
+                "Content-Crs",
+                "Server-Timing",
+            ],
         )
     return app
 

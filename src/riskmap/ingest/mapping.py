@@ -68,8 +68,19 @@ def _read_file(path: Path) -> FieldMapping:
         content = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except (OSError, orjson.JSONDecodeError):
         raise InputError("ingest.mapping.file", parameter="mapping", value=path.name) from None
+    return mapping_of(content, path.name)
+
+
+def mapping_of(content: object, name: str) -> FieldMapping:
+    """Read a mapping from JSON; `name` is what an error calls it.
+
+    Raises
+    ------
+    InputError
+        It has another shape.
+    """
     if not isinstance(content, dict):
-        raise InputError("ingest.mapping.file", parameter="mapping", value=path.name)
+        raise InputError("ingest.mapping.file", parameter="mapping", value=name)
     for part, entries in content.items():
         if part not in _PARTS:
             raise InputError("ingest.mapping.part", parameter="mapping", value=shorten(part))
@@ -77,7 +88,7 @@ def _read_file(path: Path) -> FieldMapping:
         if not isinstance(entries, dict) or not all(
             isinstance(entry, wanted) for entry in entries.values()
         ):
-            raise InputError("ingest.mapping.file", parameter="mapping", value=path.name)
+            raise InputError("ingest.mapping.file", parameter="mapping", value=name)
     return FieldMapping(**content)
 
 

@@ -22,6 +22,9 @@ from riskmap.ingest.report import ImportRejectedError, ImportReport, ProblemLog,
 from riskmap.ingest.values import BadValueError, storable
 from riskmap.units import Bbox
 
+BeforeCommit = Callable[[WriteSession, ImportReport], None]
+"""Called with the load's own session as the last thing before it commits."""
+
 Progress = Callable[[str, int, int], None]
 """Called with the stage (read, load), how far it is, and of how much."""
 
@@ -92,6 +95,10 @@ def import_file(
     *,
     actor: Actor,
     progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    import_id: int | None = None,
+    work_dir: Path | None = None,
+    before_commit: BeforeCommit | None = None,
 ) -> ImportReport:
     """Import a file into a layer, as a whole or (up to the stated share) without its bad rows.
 
@@ -104,10 +111,22 @@ def import_file(
     UnavailableError
         The database is away.
     """
-    run = _Run(city, layer, path, options, progress)
+    del work_dir  # NAME=pipeline
+    told = progress or (lambda stage, done, total: None)
+
+    def watched(stage: str, done: int, total: int) -> None:
+        if cancelled is not None and cancelled():
+            raise InputError("jobs.ended", parameter="file", value=path.name, status="cancelled")
+        told(stage, done, total)
+
+    run = _Run(city, layer, path, options, watched)
     with database.write(actor, timeout_s=0) as session:
-        counts = run.load(session)
-    return run.report(counts)
+        if import_id is not None:
+            session.belongs_to_import(import_id)
+        report = run.report(run.load(session))
+        if before_commit is not None:
+            before_commit(session, report)
+    return report
 
 
 def import_within(
