@@ -45,7 +45,8 @@ def silence(database: Database, job_id: int, seconds: int = store.LEASE_S + 1) -
     with database.own(ACTOR) as session:
         session.execute(
             text(
-                "UPDATE jobs SET heartbeat_at = heartbeat_at - make_interval(secs => :s) WHERE id = :i"
+                "UPDATE jobs SET heartbeat_at = heartbeat_at - make_interval(secs => :s)"
+                " WHERE id = :i"
             ),
             {"s": seconds, "i": job_id},
         )

@@ -25,7 +25,7 @@ from riskmap.db.city import City, read_city
 from riskmap.db.sessions import Actor
 from riskmap.errors import ConflictError, InputError, NotFoundError, RiskmapError
 from riskmap.i18n import Lang
-from riskmap.ingest import store
+from riskmap.ingest import requested
 from riskmap.ingest.job import (
     AXES,
     ENDINGS,
@@ -129,7 +129,7 @@ class _Asked:
     def at_file(self, form: Form) -> None:
         """Refuse before the file is sent what no later field could mend."""
         fields = form.fields
-        if "layer" in fields:
+        if fields.get("layer", "").strip():
             self._find(fields["layer"])
         if "layer" not in fields or "crs" not in fields:
             return
@@ -247,7 +247,7 @@ def _queue(ctx: Context, upload: Upload, actor: Actor) -> Row[Any]:
     with ctx.database.write(actor) as session:
         import_id, _ = queue_import(session, ctx.folders, upload, actor)
     with ctx.database.read() as session:
-        return store.get(session, import_id)
+        return requested.get(session, import_id)
 
 
 @router.get("", summary="导入列表 Imports", response_model=None)
@@ -276,7 +276,7 @@ def listed(
     most = integer(found.get("limit", "100"), "limit", least=1, most=MAX_LISTED)
     below = integer(found["before"], "before", least=1, most=_ID) if "before" in found else None
     with ctx.database.read() as session:
-        rows = store.list_imports(
+        rows = requested.list_imports(
             session,
             layer=found.get("layer"),
             status=found.get("status"),
@@ -356,7 +356,7 @@ def _attachment(name: str, import_id: int) -> dict[str, str]:
 def _find(ctx: Context, import_id: str) -> Row[Any]:
     number_ = integer(import_id, "id", least=1, most=_ID)
     with ctx.database.read() as session:
-        return store.get(session, number_)
+        return requested.get(session, number_)
 
 
 def _left(ctx: Context, row: Row[Any], stem: str) -> Path:
@@ -368,7 +368,7 @@ def _left(ctx: Context, row: Row[Any], stem: str) -> Path:
         raise NotFoundError("imports.elsewhere", parameter="id", value=row.id)
     file = ctx.folders.left(row.id, stem)
     if file is None or not file.stat().st_size:
-        raise NotFoundError(f"imports.no_{stem}", parameter="id", value=row.id)
+        raise NotFoundError(f"imports.none_{stem}", parameter="id", value=row.id)
     return file
 
 

@@ -6,11 +6,11 @@ first field could be looked at.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import logging
 import shutil
-import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ _PIECE_BYTES: Final = MIB
 # An answer that comes while the client still sends may be lost with the connection: so much more
 # is read, and so long, before it is given.
 _DRAIN_BYTES: Final = 16 * MIB
-_DRAIN_S: Final = 5.0
+_DRAIN_S: Final = 2.0
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -284,11 +284,12 @@ async def _receive(request: Request, receiver: _Receiver, boundary: bytes, max_b
 
 async def _drain(stream: AsyncIterator[bytes]) -> None:
     """Read on for a while, and keep nothing of it."""
-    left, until = _DRAIN_BYTES, time.monotonic() + _DRAIN_S
+    left = _DRAIN_BYTES
     try:
-        async for chunk in stream:
-            left -= len(chunk)
-            if left < 0 or time.monotonic() > until:
-                return
-    except ClientDisconnect:
-        log.debug("the client left")
+        async with asyncio.timeout(_DRAIN_S):
+            async for chunk in stream:
+                left -= len(chunk)
+                if left < 0:
+                    return
+    except (ClientDisconnect, TimeoutError):
+        log.debug("the client left, or has nothing more to send")

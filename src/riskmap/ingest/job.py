@@ -29,7 +29,7 @@ from riskmap.crs.input import read_crs
 from riskmap.db.city import City, read_city
 from riskmap.db.sessions import Actor, Database, WriteSession
 from riskmap.errors import InputError, UnprocessableError
-from riskmap.ingest import store
+from riskmap.ingest import requested
 from riskmap.ingest.mapping import FieldMapping, Plan
 from riskmap.ingest.report import ImportRejectedError, ImportReport, Problem, shorten
 from riskmap.ingest.run import ImportOptions, import_file
@@ -235,7 +235,7 @@ def queue_import(
     UnprocessableError
         The caller used this key for another request.
     """
-    asked = store.Asked(
+    asked = requested.Asked(
         layer=upload.layer,
         file=upload.file,
         sha256=upload.sha256,
@@ -246,10 +246,10 @@ def queue_import(
         idempotency_key=upload.key,
         idempotency_hash=upload.fingerprint,
     )
-    import_id = store.begin(session, asked, actor)
+    import_id = requested.begin(session, asked, actor)
     if import_id is None:
         key = upload.key or ""
-        earlier = store.find_by_key(session, actor.name, key)
+        earlier = requested.find_by_key(session, actor.name, key)
         if earlier.idempotency_hash != upload.fingerprint:
             raise UnprocessableError(
                 "idempotency.differs", parameter="Idempotency-Key", value=key, id=earlier.id
@@ -263,7 +263,7 @@ def queue_import(
         HOST: folders.place(),
     }
     job_id = jobs.queue(session, KIND, parameters, actor=actor.name, request_id=actor.request_id)
-    store.belongs_to_job(session, import_id, job_id)
+    requested.belongs_to_job(session, import_id, job_id)
     folders.adopt(upload.folder, import_id)
     return import_id, True
 
@@ -287,7 +287,7 @@ class ImportKind:
             city = read_city(session)
 
         def settle(session: WriteSession, report: ImportReport, status: str = "done") -> None:
-            store.finish(session, import_id, report, status)
+            requested.finish(session, import_id, report, status)
             handle.finish(session, {"import_id": import_id, "status": status})
 
         try:
@@ -311,7 +311,7 @@ class ImportKind:
 
     def ended(self, session: WriteSession, job: Job) -> None:
         """Write down that an import failed or was cancelled."""
-        store.fail(session, int(job.parameters["import_id"]), job.status)
+        requested.fail(session, int(job.parameters["import_id"]), job.status)
 
     def clean(self, job: Job) -> None:
         """Remove the file that was sent."""
@@ -322,7 +322,7 @@ class ImportKind:
     def prepare(self) -> None:
         """Remove what earlier processes left."""
         with self._database.read() as session:
-            open_ids = store.open_imports(session)
+            open_ids = requested.open_imports(session)
         self._folders.prune(open_ids, self._keep_days)
 
 

@@ -160,11 +160,14 @@ class Runner:
         self._actor = Actor("jobs")
         self._stopping = threading.Event()
         self._awake = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="riskmap-jobs", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the thread, unless it runs."""
+        if self._thread is None or not self._thread.is_alive():
+            self._stopping.clear()
+            self._thread = threading.Thread(target=self._loop, name="riskmap-jobs", daemon=True)
+            self._thread.start()
 
     def wake(self) -> None:
         """Look at the queue now."""
@@ -174,8 +177,9 @@ class Runner:
         """Stop the thread: a job that runs goes back into the queue, which costs no attempt."""
         self._stopping.set()
         self._awake.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
+        if self._thread is None:
+            return
+        self._thread.join(timeout_s)
         if self._thread.is_alive():
             log.warning("a job did not stop; another worker takes it when its lease is over")
 

@@ -1,4 +1,4 @@
-"""The rows of imports: who asked for which file, and what became of it."""
+"""Imports that were asked for over the service: their rows, beside those of their jobs."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def get(session: ReadSession, import_id: int) -> Row[Any]:
     """
     row = session.execute(_imports().where(IMPORTS.c.id == import_id)).first()
     if row is None:
-        raise NotFoundError("imports.unknown", parameter="id", value=import_id)
+        raise NotFoundError("imports.no_such", parameter="id", value=import_id)
     return row
 
 
