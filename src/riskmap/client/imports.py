@@ -7,6 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +16,10 @@ from riskmap.client.http import Service, ServiceError
 Progress = Callable[[str, int, int], None]
 
 _PAUSE_S: Final = 0.5
-# A service that starts anew takes some seconds; what it began goes on by itself.
-_PATIENCE_S: Final = 120.0
+# A connection that breaks is tried again; an address that is wrong is soon told.
+_SENDING_S: Final = 5.0
+# A service that starts anew takes its time; what it began goes on by itself.
+_WATCHING_S: Final = 120.0
 _OPEN: Final = ("queued", "running")
 
 
@@ -67,7 +70,10 @@ def import_file(
     fields = {name: _text(value) for name, value in options.items() if value is not None}
     key = uuid.uuid4().hex
     found = _patiently(
-        lambda: service.send_file("/imports", path, {"layer": layer, "crs": crs, **fields}, key=key)
+        lambda: service.send_file(
+            "/imports", path, {"layer": layer, "crs": crs, **fields}, key=key
+        ),
+        _SENDING_S,
     )
     said = None
     while found["status"] in _OPEN:
@@ -77,7 +83,7 @@ def import_file(
             said = now
         time.sleep(_PAUSE_S)
         address = f"/imports/{found['id']}"
-        found = _patiently(lambda address=address: service.get(address))  # type: ignore[misc]
+        found = _patiently(partial(service.get, address), _WATCHING_S)
     if progress is shown and said is not None:
         sys.stdout.write("\n")
     if found["status"] != "done":
@@ -86,9 +92,9 @@ def import_file(
     return report
 
 
-def _patiently(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _patiently(ask: Callable[[], dict[str, Any]], patience_s: float) -> dict[str, Any]:
     """Ask again while the service or its database is away: under one key nothing runs twice."""
-    until = time.monotonic() + _PATIENCE_S
+    until = time.monotonic() + patience_s
     while True:
         try:
             return ask()
