@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,8 +20,10 @@ from sqlalchemy import text
 from api_help import Served, eventually, listening, serving
 from riskmap.app import create_app
 from riskmap.db.cluster import Cluster
+from riskmap.db.sessions import Actor
 from riskmap.errors import InputError
-from riskmap.ingest.job import safe_name
+from riskmap.ingest.job import Folders, safe_name
+from riskmap.jobs.identity import machine
 
 LAYER = "risk-records"
 CSV = "code,name,longitude,latitude\nR1,甲,120.5,36.5\nR2,乙,120.6,36.6\n"
@@ -488,6 +492,50 @@ def test_cancel_of_one_that_waits(served: Served) -> None:
         # The service answers while the worker waits.
         assert served.get("/livez").status_code == 200
     assert ended(served, send(served))["status"] == "done"
+
+
+def test_a_cancel_that_was_answered_with_yes_holds_until_the_commit(served: Served) -> None:
+    """The load waits for a lock: it cannot look whether it is cancelled, and commits nothing."""
+    with hold(served):
+        first = send(served)
+        path = first.headers["location"]
+        eventually(lambda: served.get(path, "editor").json()["status"] == "running")
+        answer = served.client.post(f"{path}/cancel", headers=served.headers("editor"))
+        assert (answer.status_code, answer.json()["cancel_asked"]) == (202, True)
+    assert ended(served, first)["status"] == "cancelled"
+    assert codes(served) == []
+
+
+def test_what_earlier_processes_left_is_removed(tmp_path: Path) -> None:
+    folders = Folders(tmp_path)
+    place, mine = folders.place(), folders.incoming()
+    assert Folders(tmp_path).place() == place
+    dead = folders.root / f"incoming-{machine()}+4194304.1+dead"
+    for name in (dead, *(folders.of(number) for number in (1, 2, 3, 4))):
+        (name / "upload").mkdir(parents=True)
+        (name / "problems.jsonl").write_text("{}")
+    day = time.time() - 86_400
+    for number, days in ((1, 31), (2, 31), (3, 29), (4, 0)):
+        os.utime(folders.of(number), (day - (days - 1) * 86_400,) * 2)
+    folders.prune({1}, keep_days=30)
+    left = sorted(str(path.relative_to(folders.root)) for path in folders.root.glob("*/*"))
+    assert left == sorted(
+        [
+            *("1/problems.jsonl", "1/upload"),  # still open: whatever its age
+            "3/problems.jsonl",  # has ended; what it left is kept
+            *("4/problems.jsonl", "4/upload"),  # perhaps about to commit
+            f"{mine.name}/upload",  # of this very process
+        ]
+    )
+
+
+def test_files_of_another_machine_are_not_here(served: Served) -> None:
+    found = ended(served, send(served, BAD))
+    with served.database.own(Actor("test")) as session:
+        session.execute(text('UPDATE jobs SET parameters = parameters || \'{"host": "x"}\''))
+    answer = served.get(f"/imports/{found['id']}/rejected", "editor")
+    assert answer.status_code == 404
+    assert answer.json()["type"] == "urn:riskmap:problem:imports.elsewhere"
 
 
 def test_cancel_of_one_that_runs(served: Served) -> None:

@@ -385,7 +385,7 @@ def _shown(
     if report is not None and not whole:
         report = {k: v for k, v in report.items() if k not in ("problems", "notes")}
     links = [{"rel": "self", "type": "application/json", "href": here}]
-    there = asked is not None and asked.get(jobs.HOST) == ctx.folders.place()
+    there = asked is None or asked.get(jobs.HOST) == ctx.folders.place()
     if row.status not in jobs.OPEN and there:
         for stem in ("rejected", "problems"):
             file = ctx.folders.left(row.id, stem)

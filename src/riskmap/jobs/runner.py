@@ -18,7 +18,7 @@ from riskmap.db.sessions import Actor, Database, WriteSession
 from riskmap.errors import RiskmapError, UnavailableError
 from riskmap.jobs import store
 from riskmap.jobs.identity import new_name
-from riskmap.jobs.store import Claim, Job, LostClaimError
+from riskmap.jobs.store import Claim, Job, JobCancelledError, LostClaimError
 
 log = logging.getLogger("riskmap")
 
@@ -79,7 +79,12 @@ class Handle:
         ------
         LostClaimError
             The job is no longer this worker's: the transaction must roll back.
+        JobCancelledError
+            A cancel was answered with yes: it must roll back, too.
         """
+        if store.still_mine(session, self.claim):
+            self.cancel_asked = True
+            raise JobCancelledError
         store.finish(session, self.claim, "done", result=result)
         self.finished = True
 
@@ -234,7 +239,8 @@ class Runner:
         """Write down how an attempt ended, as soon as the database answers."""
         ended = pause = None
         faulty = False
-        if error is not None and not isinstance(error, RiskmapError | LostClaimError):
+        expected = RiskmapError | LostClaimError | JobCancelledError
+        if error is not None and not isinstance(error, expected):
             log.error("job %d failed", handle.job.id, exc_info=error)
         while True:
             try:

@@ -27,6 +27,10 @@ HOST: Final = "host"
 """The parameter that names the place whose files a job needs; without it any machine will do."""
 
 
+class JobCancelledError(Exception):
+    """A cancel was asked for before the work had committed."""
+
+
 class LostClaimError(Exception):
     """The job is no longer this worker's: it must not commit what it did."""
 
@@ -188,19 +192,25 @@ def beat(session: WriteSession, claim: Claim, progress: Mapping[str, Any] | None
     return bool(asked)
 
 
-def still_mine(session: WriteSession, claim: Claim) -> None:
+def still_mine(session: WriteSession, claim: Claim) -> bool:
     """Hold the job until this transaction ends; the last thing that a work's transaction does.
 
     Not the first: heartbeats would wait for its end, and the lease would lapse.
+
+    Returns
+    -------
+    Whether a cancel was asked for.
 
     Raises
     ------
     LostClaimError
         Another attempt may be under way: roll back.
     """
-    row = session.execute(select(JOBS.c.id).where(_held(claim)).with_for_update()).first()
-    if row is None:
+    held = select(JOBS.c.cancel_asked).where(_held(claim)).with_for_update()
+    asked = session.execute(held).scalar_one_or_none()
+    if asked is None:
         raise LostClaimError
+    return bool(asked)
 
 
 def finish(
