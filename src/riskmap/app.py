@@ -23,7 +23,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from riskmap import __version__
 from riskmap.analysis.service import AnalysisService
-from riskmap.api import analysis, collections, imports, overview, problems, service, tiles
+from riskmap.api import (
+    analysis,
+    collections,
+    hazard_levels,
+    imports,
+    overview,
+    problems,
+    service,
+    tiles,
+)
 from riskmap.api.context import Context
 from riskmap.api.deps import caller
 from riskmap.catalog.registry import load_catalog
@@ -193,6 +202,7 @@ def create_app(settings: Settings) -> FastAPI:
         tiles.router,
         analysis.router,
         imports.router,
+        hazard_levels.router,
         service.router,
     ):
         app.include_router(router, responses=problems.RESPONSES, dependencies=checked)

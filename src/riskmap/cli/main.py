@@ -13,7 +13,7 @@ import typer
 from rich.table import Column, Table
 
 from riskmap import __version__
-from riskmap.cli import admin, analysis, demo, imports, serve
+from riskmap.cli import admin, analysis, demo, imports, serve, sources
 from riskmap.cli.opening import err, opened, out
 from riskmap.errors import EXIT_INPUT, EXIT_SETUP, RiskmapError, SetupError
 
@@ -35,6 +35,7 @@ app.add_typer(admin.city_app, name="city")
 app.add_typer(admin.keys_app, name="keys")
 app.add_typer(demo.demo_app, name="demo")
 app.add_typer(imports.roads_app, name="roads")
+app.add_typer(sources.sources_app, name="sources")
 
 
 def _version(wanted: bool) -> None:
