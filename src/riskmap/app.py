@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from multiprocessing import parent_process
 
 from fastapi import Depends, FastAPI
+from fastapi.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -27,6 +28,7 @@ from riskmap.api import (
     collections,
     convert,
     hazard_levels,
+    imports,
     overview,
     problems,
     service,
@@ -37,6 +39,8 @@ from riskmap.api.deps import caller
 from riskmap.catalog.registry import load_catalog
 from riskmap.db.sessions import Database
 from riskmap.errors import RiskmapError, SetupError
+from riskmap.ingest.job import KIND, Folders, ImportKind
+from riskmap.jobs.runner import Runner
 from riskmap.roads.graphs import Graphs
 from riskmap.settings import Settings, load_settings
 from riskmap.web.files import FilesRoute
@@ -47,6 +51,8 @@ log = logging.getLogger("riskmap")
 # No other request of ours is longer: a hundred starts are 5 kB.
 MAX_BODY_BYTES = 64 * 1024
 LARGER_BODIES = {convert.PATH: convert.MAX_BODY_BYTES}
+# These take files: they count for themselves, and what they take goes to the disk.
+UPLOADS = {("POST", "/imports")}
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -107,6 +113,9 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
+        if (scope.get("method"), scope.get("path")) in UPLOADS:
+            await self._app(scope, receive, send)
+            return
         read = 0
         most = LARGER_BODIES.get(scope.get("path", ""), MAX_BODY_BYTES)
 
@@ -153,13 +162,26 @@ def create_app(settings: Settings) -> FastAPI:
     database = Database(settings.database_url, settings.api_database_url, settings)
     catalog = load_catalog()
     graphs = Graphs(settings.data_dir, database)
-    context = Context(settings, database, catalog, AnalysisService(database, catalog, graphs))
+    folders = Folders(settings.data_dir)
+    imports_kind = ImportKind(database, catalog, folders, settings.imports_keep_days)
+    runner = Runner(database, {KIND: imports_kind}, folders.place)
+    context = Context(
+        settings,
+        database,
+        catalog,
+        AnalysisService(database, catalog, graphs),
+        folders,
+        imports_kind,
+        runner,
+    )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # In a thread: the first page need not wait for the kernels to compile.
         threading.Thread(target=_warm_up, args=(context,), daemon=True).start()
+        runner.start()
         yield
+        await run_in_threadpool(runner.stop)
         await database.dispose_async()
 
     app = Service(
@@ -183,6 +205,7 @@ def create_app(settings: Settings) -> FastAPI:
         tiles.router,
         analysis.router,
         convert.router,
+        imports.router,
         hazard_levels.router,
         service.router,
     ):
@@ -196,8 +219,10 @@ def create_app(settings: Settings) -> FastAPI:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "X-API-Key", "Content-Type"],
+            allow_headers=["Authorization", "X-API-Key", "Content-Type", "Idempotency-Key"],
             expose_headers=[
+                "Location",
+                "Content-Disposition",
                 "X-Request-ID",
                 "X-Riskmap-Dropped",
                 "Content-Crs",

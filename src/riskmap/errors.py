@@ -4,12 +4,14 @@ The tree::
 
     RiskmapError                500  a fault of ours
     ├── InputError              400  a parameter, a row or a body is wrong; names which
-    │   └── UnprocessableError  422  well formed, but it cannot be answered (far from any road)
+    │   ├── UnprocessableError  422  well formed, but it cannot be answered (far from any road)
+    │   └── TooLargeError       413  more than this service takes
     ├── UnauthenticatedError    401  a key that is missing where one is needed, wrong or revoked
     ├── ForbiddenError          403  a good key whose role does not reach
     ├── NotFoundError           404  no such layer, feature, tile, route
     ├── ConflictError           409  it would break what is stored
     ├── UnavailableError        503  database away, or no city, roads or people loaded yet
+    ├── StorageFullError        507  the disk cannot hold it
     └── SetupError              503  this machine or database is not ready; the CLI exits with 2
 
 Every message is an entry of the catalogue (`riskmap.i18n`), so that it can be said in Chinese and
@@ -65,6 +67,12 @@ class UnprocessableError(InputError):
     status = 422
 
 
+class TooLargeError(InputError):
+    """More than this service takes."""
+
+    status = 413
+
+
 class UnauthenticatedError(RiskmapError):
     """The key is missing where one is needed, wrong, revoked or expired."""
 
@@ -93,6 +101,12 @@ class UnavailableError(RiskmapError):
     """The database is away, or data that the answer needs is not loaded yet."""
 
     status = 503
+
+
+class StorageFullError(RiskmapError):
+    """The disk cannot hold it."""
+
+    status = 507
 
 
 class SetupError(RiskmapError):

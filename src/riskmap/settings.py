@@ -53,6 +53,13 @@ class Settings(BaseSettings):
         default=2048, description="Size of the largest file to import, MB."
     )
 
+    upload_max_mb: Annotated[int, Field(ge=1, le=1024**2)] = Field(
+        default=1024, description="Largest file that POST /imports takes, in MiB."
+    )
+    imports_keep_days: Annotated[int, Field(ge=1, le=36500)] = Field(
+        default=30, description="Days that refused rows and lists of problems are kept."
+    )
+
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

@@ -17,6 +17,8 @@ OPEN = (200,) * 8  # says nothing that a key unlocks, so it asks for none
 CHECKED = (200,) * 5 + (401,) * 3
 KEYED = (401, 200, 200, 200, 200, 401, 401, 401)
 ADMIN = (401, 403, 403, 403, 200, 401, 401, 401)
+EDITOR = (401, 403, 200, 403, 200, 401, 401, 401)
+NONE = (401, 403, 404, 403, 404, 401, 401, 401)
 BODY = {"points": [[119.0, 36.5]]}  # outside the city: 400 says that the caller got through
 
 # (method, route's path) -> (address asked for, status for each of CALLERS)
@@ -38,6 +40,13 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
     ("GET", "/overview"): ("/overview", CHECKED),
     ("GET", "/me"): ("/me", CHECKED),
     ("GET", "/audit"): ("/audit", ADMIN),
+    # The body is no form: 400 says that the caller got through.
+    ("POST", "/imports"): ("/imports", (401, 403, 400, 403, 400, 401, 401, 401)),
+    ("GET", "/imports"): ("/imports", EDITOR),
+    ("GET", "/imports/{import_id}"): ("/imports/1", NONE),
+    ("GET", "/imports/{import_id}/rejected"): ("/imports/1/rejected", NONE),
+    ("GET", "/imports/{import_id}/problems"): ("/imports/1/problems", NONE),
+    ("POST", "/imports/{import_id}/cancel"): ("/imports/1/cancel", NONE),
     ("GET", "/analysis/reach"): (
         "/analysis/reach?lon=119&lat=36.5",
         (400,) * 5 + (401,) * 3,

@@ -208,7 +208,10 @@ def test_openapi_lists_every_route_once(served: Served) -> None:
         "/", "/livez", "/readyz", "/me", "/audit", "/collections", "/collections/{layer_id}",
         "/collections/{layer_id}/items", "/collections/{layer_id}/items/{feature_id}",
         "/tiles/{layers}/{z}/{x}/{y}.mvt", "/analysis/reach", "/analysis/response-circles",
-        "/overview", "/analysis/coverage",
+        "/overview", "/analysis/coverage", "/analysis/hazard-levels",
+        "/analysis/hazard-levels/{feature_id}",
+        "/imports", "/imports/{import_id}", "/imports/{import_id}/cancel",
+        "/imports/{import_id}/rejected", "/imports/{import_id}/problems",
     }  # fmt: skip
     assert set(body["paths"]) == expected
     operations = [one for path in body["paths"].values() for one in path.values()]

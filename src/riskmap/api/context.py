@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from riskmap.analysis.service import AnalysisService
 from riskmap.catalog.registry import Catalog
 from riskmap.db.sessions import Database
+from riskmap.ingest.job import Folders, ImportKind
+from riskmap.jobs.runner import Runner
 from riskmap.settings import Settings
 
 
@@ -18,3 +20,6 @@ class Context:
     database: Database
     catalog: Catalog
     analysis: AnalysisService
+    folders: Folders
+    import_kind: ImportKind
+    jobs: Runner

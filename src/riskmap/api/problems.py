@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from riskmap.api.deps import language
 from riskmap.errors import InputError, NotFoundError, RiskmapError, UnavailableError
+from riskmap.i18n import Lang
 
 log = logging.getLogger("riskmap")
 
@@ -45,22 +46,28 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 _REASONS = {404: "http.not_found", 405: "http.method", 413: "http.too_large"}
 
 
-def problem(error: RiskmapError, request: Request, status: int | None = None) -> Response:
-    """Make the answer of an error."""
-    lang = language(request)
-    status = status or error.status
+def problem_body(error: RiskmapError, lang: Lang, instance: str, status: int) -> dict[str, Any]:
+    """Return an error as RFC 9457's object."""
     body: dict[str, Any] = {
         "type": f"urn:riskmap:problem:{error.key}",
         "title": error.text(lang).partition("\n")[0],
         "status": status,
         "detail": error.text(lang),
-        "instance": request.url.path,
+        "instance": instance,
     }
     if error.parameter is not None:
         body["parameter"] = error.parameter
     for name in ("row", "distance_m", "known"):
         if name in error.values:
             body[name] = error.values[name]
+    return body
+
+
+def problem(error: RiskmapError, request: Request, status: int | None = None) -> Response:
+    """Make the answer of an error."""
+    lang = language(request)
+    status = status or error.status
+    body = problem_body(error, lang, request.url.path, status)
     headers = {"Content-Language": "zh-CN" if lang == "zh" else "en", "Vary": "Accept-Language"}
     # A 404 may be cached without being told so; the feature may come, the key may change.
     headers["Cache-Control"] = "no-store"

@@ -10,5 +10,6 @@
 
 from riskmap.client.client import Client
 from riskmap.client.http import ServiceError
+from riskmap.client.imports import ImportRefusedError
 
-__all__ = ["Client", "ServiceError"]
+__all__ = ["Client", "ImportRefusedError", "ServiceError"]

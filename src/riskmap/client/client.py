@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from os import PathLike
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import folium
@@ -19,6 +21,7 @@ from riskmap.client.base import Base, read_base
 from riskmap.client.convert import Convertible, Positions, converted, in_datum
 from riskmap.client.frames import CRS, features_frame, filter_value
 from riskmap.client.http import Lang, Service
+from riskmap.client.imports import import_file
 
 # The service's own bound of one answer is 10,000 features; smaller pages show progress sooner.
 _PAGE = 2000
@@ -298,6 +301,33 @@ class Client:
     def overview(self) -> dict[str, Any]:
         """Return the city at a glance: counts by level, shelters, teams, divisions, roads."""
         return self._service.get("/overview")
+
+    def import_file(
+        self, path: str | PathLike[str], layer: str, crs: str, **options: Any
+    ) -> dict[str, Any]:
+        """Import a file into a layer, wait for the end and return the report.
+
+        Needs a key with the role editor.
+
+        Parameters
+        ----------
+        path
+            A file of this machine: GeoJSON, GeoPackage, CSV, XLSX, a zipped shapefile …
+        crs
+            Its coordinate system, such as `EPSG:4490`; it is never guessed.
+        options
+            `axes`, `datum_shift` (a list of numbers), `encoding`, `table`, `mapping` (a dict),
+            `source_system`, `mode`, `repair`, `max_bad_share`, `dry_run`; and `progress`, a
+            function of stage, done and total (None: nothing is shown).
+
+        Raises
+        ------
+        ImportRefusedError
+            Nothing was loaded; its `report` names the rows at fault.
+        ServiceError
+            The service refused the file, or could not be asked.
+        """
+        return import_file(self._service, Path(path), layer, crs, **options)
 
     def map(
         self,

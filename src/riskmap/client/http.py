@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 import httpx
@@ -48,6 +49,7 @@ class Service:
         if lang not in _LANGUAGES:
             raise ValueError(f"lang={lang!r}：应为 zh 或 en | must be zh or en")
         self.base_url = base_url.rstrip("/")
+        self.lang = lang
         headers = {"Accept": "application/json", "Accept-Language": _LANGUAGES[lang]}
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
@@ -66,6 +68,27 @@ class Service:
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Send JSON, return JSON."""
         return self._json(self._ask("POST", path, json=body))
+
+    def send_file(
+        self, path: str, file: Path, fields: dict[str, str], *, key: str
+    ) -> dict[str, Any]:
+        """Send a file with fields as a form; return JSON.
+
+        Parameters
+        ----------
+        key
+            The Idempotency-Key: what is sent again under it is not done twice.
+        """
+        with file.open("rb") as content:
+            return self._json(
+                self._ask(
+                    "POST",
+                    path,
+                    data=fields,
+                    files={"file": (file.name, content)},
+                    headers={"Idempotency-Key": key},
+                )
+            )
 
     def bytes(self, path: str) -> bytes:
         """Return what is at a path as it is."""

@@ -51,6 +51,8 @@ __all__ = (
 Progress = Callable[[str, int, int], None]
 """Called with the stage (read, load), how far it is, and of how much."""
 
+BeforeCommit = Callable[[WriteSession, ImportReport], None]
+
 _LOG: Final = logging.getLogger(__name__)
 _LONGEST_NAME: Final = 64
 
@@ -80,6 +82,7 @@ def import_file(
     import_id: int | None = None,
     work_dir: Path | None = None,
     limits: Limits | None = None,
+    before_commit: BeforeCommit | None = None,
 ) -> ImportReport:
     """Import a file into a layer, as a whole or (up to the stated share) without its bad rows.
 
@@ -94,6 +97,8 @@ def import_file(
         their reasons, are left. None: nowhere.
     limits
         Memory, time and size; None: the settings' defaults.
+    before_commit
+        Called last in the transaction: what it writes is true exactly if the rows are there.
 
     Raises
     ------
@@ -134,6 +139,8 @@ def import_file(
                     counts = run.load(session, frames)
                     if stop():
                         raise ImportCancelledError
+                    if before_commit is not None:
+                        before_commit(session, run.report(counts))
         finally:
             if work_dir is not None and run.rejected:
                 _copy_rejected(request, stop)

@@ -1,1 +1,1 @@
-"""Long work with progress, cancel and result, kept in the database."""
+"""Long work with progress, cancel and result, in the database."""
