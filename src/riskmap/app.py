@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from riskmap import __version__
 from riskmap.analysis.service import AnalysisService
-from riskmap.api import analysis, collections, overview, problems, service, tiles
+from riskmap.api import analysis, collections, history, overview, problems, service, tiles
 from riskmap.api.context import Context
 from riskmap.api.deps import caller
 from riskmap.catalog.registry import load_catalog
@@ -168,6 +168,7 @@ def create_app(settings: Settings) -> FastAPI:
     checked = [Depends(caller)]
     for router in (
         collections.router,
+        history.router,
         overview.router,
         tiles.router,
         analysis.router,
@@ -183,7 +184,7 @@ def create_app(settings: Settings) -> FastAPI:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "X-API-Key", "Content-Type"],
+            allow_headers=["Authorization", "X-API-Key", "Content-Type", "If-Match"],
             expose_headers=["X-Request-ID", "X-Riskmap-Dropped", "Content-Crs", "Server-Timing"],
         )
     return app
