@@ -135,6 +135,9 @@ def load(
         if note is not None and mismatched:
             note(places.notes(session))
     written = merge.foresee(session) if dry_run else _write(session, merge)
+    if new_only and duplicates + written.inserted != staged.count:
+        # Stored since `refuse` was told, and so left out without a word.
+        raise ConflictError("ingest.race", parameter="mode")
     if mode == "replace":
         deleted = merge.foresee_missing(session) if dry_run else merge.delete_missing(session)
     if located:
