@@ -56,9 +56,9 @@ WHERE h.id = p.history_id AND t.id <> p.feature_id
 _CHANGED: Final = "live IS DISTINCT FROM CASE act WHEN 'insert' THEN NULL ELSE expected END"
 _CLASHES: Final = """
 SELECT count(*) FILTER (WHERE {changed}),
-    (array_agg(feature_id ORDER BY feature_id) FILTER (WHERE {changed}))[:10],
+    (array_agg(feature_id ORDER BY feature_id) FILTER (WHERE {changed}))[1\\:10],
     count(taken),
-    (array_agg(taken ORDER BY taken) FILTER (WHERE taken IS NOT NULL))[:10]
+    (array_agg(taken ORDER BY taken) FILTER (WHERE taken IS NOT NULL))[1\\:10]
 FROM riskmap_revert
 """
 _LEAVE_OUT: Final = "DELETE FROM riskmap_revert WHERE ({changed}) OR taken IS NOT NULL"
