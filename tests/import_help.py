@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from feedrows import rows
+from sqlalchemy import text
 
 from ingest_help import geojson
 from riskmap.catalog.registry import load_catalog
@@ -40,7 +40,8 @@ class Desk:
         )
 
     def rows(self, statement: str) -> list[Any]:
-        return rows(self.database, statement)
+        with self.database.read() as session:
+            return list(session.execute(text(statement)).all())
 
     def column(self, statement: str) -> list[Any]:
         return [row[0] for row in self.rows(statement)]

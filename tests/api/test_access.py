@@ -16,6 +16,7 @@ CALLERS = ("anonymous", "reader", "editor", "analyst", "admin", "wrong", "revoke
 OPEN = (200,) * 8  # says nothing that a key unlocks, so it asks for none
 CHECKED = (200,) * 5 + (401,) * 3
 ADMIN = (401, 403, 403, 403, 200, 401, 401, 401)
+EDITOR = (401, 403, 400, 403, 400, 401, 401, 401)
 BODY = {"points": [[119.0, 36.5]]}  # outside the city: 400 says that the caller got through
 
 # (method, route's path) -> (address asked for, status for each of CALLERS)
@@ -32,6 +33,19 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
     ("GET", "/collections/{layer_id}/items/{feature_id}"): (
         "/collections/shelters/items/1",
         CHECKED,
+    ),
+    ("GET", "/collections/{layer_id}/items/{feature_id}/history"): (
+        "/collections/shelters/items/1/history",
+        CHECKED,
+    ),
+    ("GET", "/collections/{layer_id}/items/{feature_id}/history/{version}"): (
+        "/collections/shelters/items/1/history/1",
+        CHECKED,
+    ),
+    # The body is that of another route: 400 says that the caller got through.
+    ("POST", "/collections/{layer_id}/items/{feature_id}/restore"): (
+        "/collections/shelters/items/1/restore",
+        EDITOR,
     ),
     ("GET", "/tiles/{layers}/{z}/{x}/{y}.mvt"): ("/tiles/shelters/8/213/100.mvt", CHECKED),
     ("GET", "/overview"): ("/overview", CHECKED),
