@@ -43,6 +43,15 @@ class Settings(BaseSettings):
     pool_size: Annotated[int, Field(ge=1, le=200)] = 8
     stream_timeout_s: Annotated[float, Field(gt=0, le=86400)] = 60.0
     statement_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    import_memory_mb: Annotated[int, Field(ge=128, le=1 << 20)] = Field(
+        default=1024, description="Memory of the process that reads a file to import, MB."
+    )
+    import_minutes: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=60, description="Time that reading and checking such a file may take."
+    )
+    import_max_mb: Annotated[int, Field(ge=1, le=1 << 20)] = Field(
+        default=2048, description="Size of the largest file to import, MB."
+    )
 
     @field_validator("cors_origins", mode="before")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -29,8 +30,9 @@ from riskmap.errors import InputError
 from riskmap.ingest import read_geojson
 from riskmap.ingest.load import writable
 from riskmap.ingest.mapping import FieldMapping
-from riskmap.ingest.report import ImportRejectedError, ImportReport
-from riskmap.ingest.run import ImportOptions, import_file
+from riskmap.ingest.report import ImportCancelledError, ImportRejectedError, ImportReport
+from riskmap.ingest.request import Limits
+from riskmap.ingest.run import ImportOptions, import_file, import_within
 from riskmap.units import Bbox
 
 ACTOR = Actor("cli:test")
@@ -229,6 +231,12 @@ def test_sources_do_not_overwrite_each_other(trial: Trial, tmp_path: Path) -> No
         assert caught.value.parameter == "source_system"
 
 
+def load_here(trial: Trial, path: Path) -> ImportReport:
+    """Import a file that is read in this process."""
+    with trial.database.write(ACTOR) as session:
+        return import_within(session, TrialCity(), trial.layer, path, WGS84)
+
+
 def test_batches_with_different_columns(
     trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,13 +244,13 @@ def test_batches_with_different_columns(
     path = geojson(
         tmp_path, point("a"), point("b"), point("c", name="x"), point("d"), point("e", other=1)
     )
-    assert counts(trial.load(path)) == (5, 0, 0)
+    assert counts(load_here(trial, path)) == (5, 0, 0)
     assert [row["name"] for row in trial.rows()] == [None, None, "x", None, None]
     # The same features in another order: other batches, the same rows.
     again = geojson(
         tmp_path, point("e", other=1), point("c", name="x"), point("a"), point("b"), point("d")
     )
-    assert counts(trial.load(again)) == (0, 0, 5)
+    assert counts(load_here(trial, again)) == (0, 0, 5)
 
 
 def test_a_file_found_wrong_at_its_end_leaves_nothing(trial: Trial, tmp_path: Path) -> None:
@@ -284,6 +292,71 @@ def test_an_import_that_dies_half_way_leaves_the_old_data(trial: Trial, tmp_path
         )
     assert trial.versions() == before
     assert counts(trial.load(path)) == (1, 1, 0)
+
+
+def test_a_cancelled_import_leaves_the_old_data(trial: Trial, tmp_path: Path) -> None:
+    trial.load(geojson(tmp_path, point("a", name="old")))
+    before = trial.rows("code, name, version, updated_at, ctid::text")
+    path = geojson(tmp_path, point("a", name="new"), point("b"))
+    said: list[str] = []
+    # Cancelled at the start, and when everything is written but not committed.
+    for ends in (lambda: True, lambda: "load" in said):
+        with pytest.raises(ImportCancelledError):
+            import_file(
+                trial.database,
+                TrialCity(),
+                trial.layer,
+                path,
+                WGS84,
+                actor=ACTOR,
+                progress=lambda stage, done, total: said.append(stage),
+                cancelled=ends,
+            )
+        assert trial.rows("code, name, version, updated_at, ctid::text") == before
+    assert counts(trial.load(path)) == (1, 1, 0)
+
+
+def test_what_is_left_in_the_work_folder(trial: Trial, tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    path = table(tmp_path, "code,lon,lat\na,120,36\nb,0,0\nc,120,36\n")
+
+    def load(share: float) -> ImportReport:
+        return import_file(
+            trial.database,
+            TrialCity(),
+            trial.layer,
+            path,
+            replace(WGS84, max_bad_share=share),
+            actor=ACTOR,
+            work_dir=folder,
+        )
+
+    with pytest.raises(ImportRejectedError) as caught:
+        load(0)
+    problems = folder / "problems.jsonl"
+    assert [json.loads(line)["row"] for line in problems.read_text().splitlines()] == [2]
+    report = load(0.5)
+    assert counts(report) == (2, 0, 0)
+    assert report.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert caught.value.report.sha256 == report.sha256
+    assert [json.loads(line)["row"] for line in problems.read_text().splitlines()] == [2]
+
+
+def test_a_file_beyond_the_limit_is_not_read(trial: Trial, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("code,lon,lat\n" + " " * (1 << 20))
+    with pytest.raises(InputError) as caught:
+        import_file(
+            trial.database,
+            TrialCity(),
+            trial.layer,
+            path,
+            WGS84,
+            actor=ACTOR,
+            limits=Limits(max_mb=1),
+        )
+    assert caught.value.key == "ingest.limit.size"
 
 
 def test_the_same_points_in_three_codes_land_together(trial: Trial, tmp_path: Path) -> None:

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from conftest import shared_data
 from ingest_help import (
@@ -20,9 +24,13 @@ from ingest_help import (
     table,
     trial_layer,
 )
-from riskmap.catalog.spec import Geometry
+from riskmap.catalog.spec import Field, Geometry, Kind
+from riskmap.crs.input import read_crs
+from riskmap.ingest.columns import convert_column
 from riskmap.ingest.mapping import FieldMapping
 from riskmap.ingest.report import ImportReport, Problem, ProblemLog
+from riskmap.ingest.shapes import Shapes, check_points, check_shapes
+from riskmap.ingest.values import BadValueError, Converter, to_json_text
 
 SQUARE = [[[120, 36], [120.1, 36], [120.1, 36.1], [120, 36.1], [120, 36]]]
 BOWTIE = [[[120, 36], [120.1, 36.1], [120.1, 36], [120, 36.1], [120, 36]]]
@@ -321,6 +329,68 @@ def test_the_log_counts_all_and_keeps_the_first() -> None:
     assert "第 1 行：code 必填" in report.render("zh")
     told = json.loads(json.dumps(report.to_json()))
     assert told["problems"][0]["reason"]["zh"] == "code 必填"
+
+
+CELLS = st.one_of(
+    st.sampled_from(
+        ["", " ", "1", "-1", "+2.5", "1.", ".5", "1e3", "1e400", "nan", "inf", "1_0", "１２", "1 2",
+         "2147483648", "-0", "是", "fire", "Water", "消防;fire", "2024-03-05", "20240305", "a\0",
+         "\ud800", "\t3 ", "{}", "[1]", "1,5", "--1", "e", "true", "重大", "0x1F", "\u00a07"]
+    ),
+    st.text(max_size=5),
+    st.none(),
+    st.integers(-(2**40), 2**40),
+    st.sampled_from([10**400, True, False, math.nan, math.inf, -0.0, 0.5, 2.0**60]),
+    st.floats(),
+    st.just([1]),
+)  # fmt: skip
+TEXTS = st.one_of(st.integers(-5, 5).map(str), st.floats(-9, 9).map(str), st.just(""))
+NUMBERS = st.one_of(st.integers(-5, 5), st.floats(-9, 9), st.none(), st.just(math.nan))
+
+
+@settings(max_examples=400, deadline=None, database=None)
+@given(
+    st.sampled_from([f for f in trial_layer().fields if not f.managed]),
+    st.one_of(*(st.lists(cell, max_size=6) for cell in (CELLS, TEXTS, NUMBERS, st.text()))),
+)
+def test_a_column_at_once_is_its_cells_one_by_one(declared: Field, cells: list[object]) -> None:
+    convert = Converter(declared, ZoneInfo("Asia/Shanghai"))
+    values, failures = convert_column(convert, cells)
+    found: list[object] = []
+    bad: list[tuple[int, str, object]] = []
+    for place, cell in enumerate(cells):
+        value: object = None
+        try:
+            value = convert(cell)
+            if declared.kind is Kind.JSON and value is not None:
+                value = to_json_text(value)
+        except BadValueError as error:
+            value = None
+            bad.append((place, error.key, error.values))
+        found.append(value)
+    assert values == found
+    assert [type(value) for value in values] == [type(value) for value in found]
+    assert [(place, error.key, error.values) for place, error in failures] == bad
+
+
+def test_points_as_numbers_are_judged_like_points() -> None:
+    lonlat = [(120.5, 36.5), (36.0, 120.0), (0.0, 0.0), (120.0, 36.0), (BOX.east, BOX.north)]
+    xy = np.array([*lonlat, (math.inf, 36.0), (math.nan, math.nan)])
+    for crs in (read_crs("EPSG:4326"), read_crs("EPSG:4549")):
+        for kind in Geometry:
+            shapes = np.array([*shapely.points(xy[:-1]), None], dtype=object)
+            ours = check_points(xy, kind, crs, BOX)
+            theirs = check_shapes(shapes, kind, crs, BOX, repair=False)
+
+            def told(found: Shapes) -> list[object]:
+                return sorted((f.index, f.key, f.value, dict(f.values)) for f in found.faults)
+
+            assert told(ours) == told(theirs)
+            good = sorted(set(range(len(xy))) - {fault.index for fault in ours.faults})
+            made = shapely.from_wkb(ours.ewkb(good))
+            wanted = shapely.from_wkb(theirs.ewkb(good))
+            assert shapely.equals_exact(made, wanted).all()
+            assert np.array_equal(ours.raw[good], theirs.raw[good])
 
 
 def test_real_risk_sectors_of_porto_alegre() -> None:

@@ -101,7 +101,7 @@ def import_layer(
     from riskmap.db.city import read_city
     from riskmap.ingest.mapping import read_mapping
     from riskmap.ingest.report import ImportRejectedError
-    from riskmap.ingest.run import ImportOptions, import_file
+    from riskmap.ingest.run import ImportOptions, Limits, import_file
 
     options = ImportOptions(
         crs=crs,
@@ -134,6 +134,7 @@ def import_layer(
                     options,
                     actor=ready.actor,
                     progress=progress,
+                    limits=Limits.of(ready.settings),
                 )
             except ImportRejectedError as error:
                 bar.stop()

@@ -28,7 +28,13 @@ class InputCrs(Protocol):
         """Say whether a file's own declaration (a name, a URN or WKT) agrees with this system."""
 
 
-def read_crs(text: str | None, *, parameter: str = "crs") -> InputCrs:
+def read_crs(
+    text: str | None,
+    *,
+    parameter: str = "crs",
+    axes: str = "en",
+    datum_shift: tuple[float, ...] = (),
+) -> InputCrs:
     """Read what a caller states.
 
     Raises
@@ -36,6 +42,8 @@ def read_crs(text: str | None, *, parameter: str = "crs") -> InputCrs:
     InputError
         None is stated (nothing is guessed), or `riskmap.crs.epsg.read_epsg` refuses it.
     """
+    if axes != "en" or datum_shift:
+        raise NotImplementedError("axes and datum shift")
     if text is None or not text.strip():
         raise InputError("crs.missing", parameter=parameter)
     return read_epsg(text, parameter=parameter)

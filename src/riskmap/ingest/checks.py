@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from riskmap.catalog.spec import Kind, Layer
+from riskmap.catalog.spec import Layer
 from riskmap.crs.input import InputCrs
 from riskmap.ingest.batches import Batch
+from riskmap.ingest.columns import convert_column
 from riskmap.ingest.mapping import ATTRIBUTES, Assignment, Plan
 from riskmap.ingest.report import Problem, ProblemLog, shorten
-from riskmap.ingest.shapes import Fault, check_shapes, to_ewkb
+from riskmap.ingest.shapes import Fault, Shapes, check_points, check_shapes
 from riskmap.ingest.values import BadValueError, is_null, to_json_text
 from riskmap.units import Bbox
 
@@ -25,7 +26,7 @@ class Ready:
     """Checked rows, column by column, as COPY writes them: JSON as text, geometry as EWKB."""
 
     rows: list[int]
-    columns: dict[str, list[object]]
+    columns: dict[str, list[Any]]
 
 
 class Checker:
@@ -69,48 +70,58 @@ class Checker:
         """
         self._log.rows += len(batch.rows)
         problems = list(batch.problems)
-        unread = {problem.row for problem in problems}
         # A row that could not be read has no cells to judge, and is reported once.
-        shapes = check_shapes(
-            batch.geometry, self._layer.geometry, self._crs, self._box, repair=self._repair
-        )
-        problems += self._problems(batch, shapes.faults, unread)
+        unread = {problem.row for problem in problems}
+        shapes = self._shapes(batch)
+        found = self._problems(batch, shapes.faults)
         assignment = self._plan.assign(batch.columns)
-        columns = self._fields(batch, assignment, unread, problems)
-        columns |= self._children(batch, assignment, problems)
-        attributes = self._attributes(batch, assignment, problems)
+        columns = self._fields(batch, assignment, unread, found)
+        columns |= self._children(batch, assignment, found)
+        attributes = self._attributes(batch, assignment, found)
         if attributes is not None:
             columns[ATTRIBUTES] = attributes
-        self._check_codes(batch, columns[CODE], problems)
+        self._check_codes(batch, columns[CODE], found)
+        problems += [problem for problem in found if problem.row not in unread]
 
-        rejected = self._log.reject(problems)
-        keep = [index for index, row in enumerate(batch.rows) if row not in rejected]
-        kept = set(keep)
-        self._log.note(
-            self._problems(batch, [f for f in shapes.repaired if f.index in kept], set())
-        )
-        ready = columns
-        if rejected:
-            ready = {name: [values[index] for index in keep] for name, values in columns.items()}
-        ready["geom"] = list(to_ewkb(shapes.geometry[keep]))
-        for name, numbers in zip(("raw_x", "raw_y"), shapes.raw[keep].T, strict=True):
-            ready[name] = [None if np.isnan(number) else float(number) for number in numbers]
-        return Ready([batch.rows[index] for index in keep], ready)
+        keep: list[int] | None = None
+        rows = list(batch.rows)
+        raw = shapes.raw
+        repaired = shapes.repaired
+        if problems:
+            rejected = self._log.reject(problems)
+            keep = [index for index, row in enumerate(rows) if row not in rejected]
+            rows = [rows[index] for index in keep]
+            columns = {name: [values[i] for i in keep] for name, values in columns.items()}
+            raw = raw[keep]
+            kept = set(keep)
+            repaired = [fault for fault in repaired if fault.index in kept]
+        self._log.note(self._problems(batch, repaired))
+        columns["geom"] = list(shapes.ewkb(keep))
+        for name, numbers in zip(("raw_x", "raw_y"), raw.T, strict=True):
+            columns[name] = numbers.tolist()
+            if np.isnan(numbers).any():
+                columns[name] = [None if n != n else n for n in columns[name]]  # noqa: PLR0124
+        return Ready(rows, columns)
+
+    def _shapes(self, batch: Batch) -> Shapes:
+        kind = self._layer.geometry
+        if batch.xy is not None:
+            return check_points(batch.xy, kind, self._crs, self._box)
+        return check_shapes(batch.geometry, kind, self._crs, self._box, repair=self._repair)
 
     @staticmethod
-    def _problems(batch: Batch, faults: list[Fault], unread: set[int]) -> list[Problem]:
+    def _problems(batch: Batch, faults: list[Fault]) -> list[Problem]:
         return [
             Problem(batch.rows[fault.index], fault.key, GEOMETRY, fault.value, fault.values)
             for fault in faults
-            if batch.rows[fault.index] not in unread
         ]
 
     def _fields(
         self, batch: Batch, assignment: Assignment, unread: set[int], problems: list[Problem]
-    ) -> dict[str, list[object]]:
+    ) -> dict[str, list[Any]]:
         """Convert the columns that are fields; what is required must be there."""
         count = len(batch.rows)
-        columns: dict[str, list[object]] = {}
+        columns: dict[str, list[Any]] = {}
         for name, constant in self._plan.constants.items():
             columns[name] = [constant] * count
         for name, heading in assignment.fields.items():
@@ -121,44 +132,28 @@ class Checker:
             if not field.required or field.managed:
                 continue
             values = columns.setdefault(field.name, [None] * count)
+            if None not in values:
+                continue
             for row, value in zip(batch.rows, values, strict=True):
                 if value is None and row not in unread and (row, field.name) not in failed:
                     problems.append(Problem(row, "ingest.required", field.name))
         return columns
 
-    def _column(
-        self, batch: Batch, name: str, heading: str, problems: list[Problem]
-    ) -> list[object]:
-        convert = self._plan.converters[name]
-        as_json = convert.field.kind is Kind.JSON
-        values: list[object] = []
-        # Levels, dates and names of streets repeat: a text that was good once is good again.
-        known: dict[str, object] = {}
-        for row, raw in zip(batch.rows, batch.columns[heading], strict=True):
-            if type(raw) is str and raw in known:
-                values.append(known[raw])
-                continue
-            value: object = None
-            try:
-                value = convert(raw)
-                if as_json and value is not None:
-                    value = to_json_text(value)
-            except BadValueError as error:
-                problems.append(_problem(row, name, raw, error))
-                value = None
-            else:
-                if type(raw) is str:
-                    known[raw] = value
-            values.append(value)
+    def _column(self, batch: Batch, name: str, heading: str, problems: list[Problem]) -> list[Any]:
+        cells = batch.columns[heading]
+        values, failures = convert_column(self._plan.converters[name], cells)
+        problems += [
+            _problem(batch.rows[index], name, cells[index], error) for index, error in failures
+        ]
         return values
 
     def _children(
         self, batch: Batch, assignment: Assignment, problems: list[Problem]
-    ) -> dict[str, list[object]]:
-        columns: dict[str, list[object]] = {}
+    ) -> dict[str, list[Any]]:
+        columns: dict[str, list[Any]] = {}
         for name, heading in assignment.children.items():
             convert = self._plan.child_converters[name]
-            values: list[object] = []
+            values: list[Any] = []
             for row, raw in zip(batch.rows, batch.columns[heading], strict=True):
                 text: str | None = None
                 try:
@@ -172,7 +167,7 @@ class Checker:
 
     def _attributes(
         self, batch: Batch, assignment: Assignment, problems: list[Problem]
-    ) -> list[object] | None:
+    ) -> list[Any] | None:
         """Gather what matches no field, by heading.
 
         Nulls are left out: which headings a batch of GeoJSON has depends on its neighbours, and
@@ -181,23 +176,34 @@ class Checker:
         own = assignment.fields.get(ATTRIBUTES)
         if own is None and not assignment.rest:
             return None
-        found: list[dict[str, object]] = [{} for _ in batch.rows]
+        found = self._gathered(batch, assignment.rest)
         if own is not None:
             convert = self._plan.converters[ATTRIBUTES]
-            for row, raw, gathered in zip(batch.rows, batch.columns[own], found, strict=True):
+            for index, raw in enumerate(batch.columns[own]):
                 try:
                     value = convert(raw)
                     if not isinstance(value, dict | None):
                         raise BadValueError("ingest.type.json")
                 except BadValueError as error:
-                    problems.append(_problem(row, ATTRIBUTES, raw, error))
+                    problems.append(_problem(batch.rows[index], ATTRIBUTES, raw, error))
                 else:
-                    gathered.update(value or {})
-        for heading in assignment.rest:
-            for gathered, raw in zip(found, batch.columns[heading], strict=True):
-                if not is_null(raw):
-                    gathered[heading] = raw
-        texts: list[object] = []
+                    found[index] = (value or {}) | found[index]
+        return self._as_json(batch, found, problems)
+
+    @staticmethod
+    def _gathered(batch: Batch, headings: tuple[str, ...]) -> list[dict[str, object]]:
+        if not headings:
+            return [{} for _ in batch.rows]
+        return [
+            {name: raw for name, raw in zip(headings, cells, strict=True) if not is_null(raw)}
+            for cells in zip(*(batch.columns[name] for name in headings), strict=True)
+        ]
+
+    @staticmethod
+    def _as_json(
+        batch: Batch, found: list[dict[str, object]], problems: list[Problem]
+    ) -> list[Any]:
+        texts: list[str | None] = []
         for row, gathered in zip(batch.rows, found, strict=True):
             text: str | None = None
             try:
@@ -207,8 +213,12 @@ class Checker:
             texts.append(text)
         return texts
 
-    def _check_codes(self, batch: Batch, codes: list[object], problems: list[Problem]) -> None:
+    def _check_codes(self, batch: Batch, codes: list[Any], problems: list[Problem]) -> None:
         """Find codes that stand twice in the file: which of the two is right, nobody can know."""
+        fresh = dict(zip(codes, batch.rows, strict=True))
+        if len(fresh) == len(codes) and None not in fresh and self._codes.keys().isdisjoint(fresh):
+            self._codes |= fresh
+            return
         for row, code in zip(batch.rows, codes, strict=True):
             if isinstance(code, str):
                 first = self._codes.setdefault(code, row)

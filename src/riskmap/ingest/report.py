@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
-from riskmap.errors import InputError
+import orjson
+
+from riskmap.errors import ConflictError, InputError
 from riskmap.i18n import LANGS, Lang, say
 
 KEPT: Final = 100
@@ -48,6 +50,39 @@ class Problem:
         """Return the reason in one language."""
         return say(self.key, lang, field=self.field, value=self.value, **self.values)
 
+    def to_plain(self) -> dict[str, Any]:
+        """Return what `from_plain` reads: the key instead of texts."""
+        return {
+            "row": self.row,
+            "field": self.field,
+            "value": self.value,
+            "key": self.key,
+            "values": dict(self.values),
+        }
+
+    @classmethod
+    def from_plain(cls, found: Mapping[str, Any]) -> Problem:
+        """Read what `to_plain` wrote.
+
+        Raises
+        ------
+        ValueError
+            It is no problem that can be said in both languages.
+        """
+        try:
+            problem = cls(
+                row=int(found["row"]),
+                key=str(found["key"]),
+                field=found["field"] and str(found["field"]),
+                value=found["value"] and str(found["value"]),
+                values={str(name): str(text) for name, text in found["values"].items()},
+            )
+            for lang in LANGS:
+                problem.text(lang)
+        except (LookupError, TypeError, AttributeError) as error:
+            raise ValueError("no problem of the catalogue") from error
+        return problem
+
     def to_json(self) -> dict[str, object]:
         """Return it as JSON knows it."""
         return {
@@ -60,10 +95,17 @@ class Problem:
 
 
 class ProblemLog:
-    """Collects problems while rows stream by: all are counted, the first ones kept."""
+    """Collects problems while rows stream by: all are counted, the first ones kept.
 
-    def __init__(self, keep: int = KEPT) -> None:
+    Parameters
+    ----------
+    file
+        Gets all of them, one line of JSON each, in the order of their rows.
+    """
+
+    def __init__(self, keep: int = KEPT, file: BinaryIO | None = None) -> None:
         self._keep = keep
+        self._file = file
         self.problems: list[Problem] = []
         self.notes: list[Problem] = []
         self.count = 0
@@ -78,6 +120,10 @@ class ProblemLog:
         self.rejected += len(rows)
         ordered = sorted(problems, key=lambda problem: problem.row)
         self.problems += ordered[: max(0, self._keep - len(self.problems))]
+        if self._file is not None:
+            for problem in ordered:
+                line = orjson.dumps(problem.to_plain(), option=orjson.OPT_APPEND_NEWLINE)
+                self._file.write(line)
         return rows
 
     def note(self, notes: list[Problem]) -> None:
@@ -106,6 +152,8 @@ class ImportReport:
         Its row in the list of imports; None: it has none (a dry run).
     deleted, duplicates, admin_filled, admin_mismatched
         As `riskmap.ingest.load.Counts` has them.
+    sha256
+        Of the file, or of the files of a folder one after another; None: it was not asked for.
     """
 
     layer: str
@@ -127,6 +175,7 @@ class ImportReport:
     problem_count: int = 0
     problems: tuple[Problem, ...] = ()
     notes: tuple[Problem, ...] = ()
+    sha256: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON knows it, texts in both languages."""
@@ -150,6 +199,7 @@ class ImportReport:
             "problem_count": self.problem_count,
             "problems": [problem.to_json() for problem in self.problems],
             "notes": [note.to_json() for note in self.notes],
+            "sha256": self.sha256,
         }
 
     def render(self, lang: Lang) -> str:
@@ -177,3 +227,10 @@ class ImportRejectedError(InputError):
         super().__init__(
             "ingest.rejected", parameter="file", rejected=report.rejected, rows=report.rows
         )
+
+
+class ImportCancelledError(ConflictError):
+    """Somebody ended the import: nothing was loaded."""
+
+    def __init__(self) -> None:
+        super().__init__("ingest.cancelled", parameter="file")

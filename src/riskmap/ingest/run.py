@@ -1,40 +1,60 @@
-"""One import from file to report: readers -> crs -> checks -> load, in one transaction."""
+"""One import from file to report: readers -> crs -> checks -> load, in one transaction.
+
+The file is read and checked in a process of its own (`riskmap.ingest.process`), whose frames go
+into COPY while it reads on. Files that we made ourselves are read in this one.
+"""
 
 from __future__ import annotations
 
-import math
+import hashlib
+import logging
+import os
+import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final, Protocol
-from zoneinfo import ZoneInfo
 
 from riskmap.catalog.spec import Layer
-from riskmap.crs.input import read_crs
 from riskmap.db.sessions import Actor, Database, WriteSession
-from riskmap.errors import InputError
+from riskmap.errors import InputError, RiskmapError
 from riskmap.ingest import store
-from riskmap.ingest.batches import ReadOptions, Source
-from riskmap.ingest.checks import Checker, Ready
-from riskmap.ingest.frames import ROW, Columns, Frame, Rows
+from riskmap.ingest.frames import Frame, Reading, Summary
 from riskmap.ingest.load import Counts, check_mode, load
-from riskmap.ingest.mapping import FieldMapping, Plan
-from riskmap.ingest.readers import read
+from riskmap.ingest.options import ImportOptions
+from riskmap.ingest.process import ReaderProcess, check_size, files_of
+from riskmap.ingest.reading import add_problems, crs_of, read_frames
 from riskmap.ingest.report import (
     KEPT,
+    ImportCancelledError,
     ImportRejectedError,
     ImportReport,
     Problem,
-    ProblemLog,
     shorten,
 )
+from riskmap.ingest.request import Limits, Request
 from riskmap.ingest.values import BadValueError, storable
 from riskmap.units import Bbox
+
+__all__ = (
+    "City",
+    "ImportCancelledError",
+    "ImportOptions",
+    "ImportRejectedError",
+    "ImportReport",
+    "Limits",
+    "Progress",
+    "import_file",
+    "import_within",
+)
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage (read, load), how far it is, and of how much."""
 
+_LOG: Final = logging.getLogger(__name__)
 _LONGEST_NAME: Final = 64
 
 
@@ -50,49 +70,6 @@ class City(Protocol):
         """The zone of times that state none, such as `Asia/Shanghai`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportOptions:
-    """How to import a file.
-
-    Parameters
-    ----------
-    crs
-        `EPSG:n`; None is refused: nothing is guessed.
-    axes
-        Which axis the first coordinate is: `en` (east first, the usual) or `ne` (north first, as
-        Chinese survey tables write x and y).
-    datum_shift
-        Parameters of PROJ's towgs84 (3 or 7 numbers), which Beijing 1954 and Xian 1980 need.
-    table
-        Which table of a GeoPackage or geodatabase, sheet of a workbook.
-    encoding
-        Encoding of the file's texts; None: as it says itself, else UTF-8, else GB 18030.
-    source_system
-        Who the rows are from; the same code from another source is another feature.
-    mode
-        `upsert`: by (source_system, code). `replace`: the same, and what the file no longer has
-        is deleted. `append`: a row whose code is stored already is refused.
-    repair
-        Make invalid geometries valid instead of refusing their rows.
-    max_bad_share
-        Share of rows that may be refused while the others go in, 0 to 1. 0: all or nothing.
-    dry_run
-        Check and count, write nothing.
-    """
-
-    crs: str | None
-    axes: str = "en"
-    datum_shift: tuple[float, ...] = ()
-    mapping: FieldMapping = field(default_factory=FieldMapping)
-    table: str | None = None
-    encoding: str | None = None
-    source_system: str = "local"
-    mode: str = "upsert"
-    repair: bool = False
-    max_bad_share: float = 0.0
-    dry_run: bool = False
-
-
 def import_file(
     database: Database,
     city: City,
@@ -102,39 +79,78 @@ def import_file(
     *,
     actor: Actor,
     progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
     import_id: int | None = None,
+    work_dir: Path | None = None,
+    limits: Limits | None = None,
 ) -> ImportReport:
     """Import a file into a layer, as a whole or (up to the stated share) without its bad rows.
+
+    Parameters
+    ----------
+    cancelled
+        Asked now and then, from this thread; once it says True the import ends and writes nothing.
+    import_id
+        Row of an import that was queued; None: it gets one of its own, unless it is a dry run.
+        History and audit name it with every change.
+    work_dir
+        Where `problems.jsonl`, with every problem, and `rejected.<ending>`, the refused rows with
+        their reasons, are left. None: nowhere.
+    limits
+        Memory, time and size; None: the settings' defaults.
 
     Raises
     ------
     InputError
-        The file, the CRS, the mapping or an option is wrong as a whole.
+        The file, the CRS, the mapping or an option is wrong as a whole, or the file asks for more
+        than the limits.
     ImportRejectedError
         Too many rows are wrong; it carries the report, and nothing was loaded.
+    ImportCancelledError
+        `cancelled` said so.
     UnavailableError
         The database is away.
     """
-    run = _Run(city, layer, path, options, progress)
-    try:
-        with database.write(actor, timeout_s=0) as session:
-            if import_id is None and not options.dry_run:
-                import_id = store.begin_import(session, run.entry(), actor)
-            if import_id is not None:
-                session.belongs_to_import(import_id)
-            counts = run.load(session)
-            report = run.report(counts, import_id)
-            if import_id is not None:
-                store.finish_import(session, import_id, report.to_json(), counts.inserted_ids)
-    except ImportRejectedError as error:
-        if import_id is not None:
-            # Its number is gone with the transaction that began it, if that was this one.
+    limits = limits or Limits()
+    stop = cancelled or (lambda: False)
+    with ExitStack() as stack:
+        folder = work_dir
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="riskmap-")))
+        request = Request(
+            path=path,
+            layer=layer,
+            options=options,
+            box=city.bbox,
+            zone=city.time_zone,
+            work_dir=folder.absolute(),
+            limits=limits,
+            parent=os.getpid(),
+        )
+        run = _Run(request, progress)
+        check_size(path, limits.max_mb)
+        try:
+            with ReaderProcess(request, cancelled=stop) as reader:
+                frames = _begun(reader.frames())
+                with database.write(actor, timeout_s=0) as session:
+                    report = run.enter(session, frames, actor, import_id)
+                    if stop():
+                        raise ImportCancelledError
+        except ImportRejectedError as error:
+            # The row of an import that began in the transaction went with it.
             number = store.record_outcome(
-                database, actor, status="rejected", report=error.report, entry=run.entry()
+                database,
+                actor,
+                status="rejected",
+                report=error.report,
+                entry=run.entry(),
+                import_id=import_id,
             )
             raise ImportRejectedError(replace(error.report, import_id=number)) from None
-        raise
-    return report
+        finally:
+            if work_dir is not None and run.rejected:
+                _copy_rejected(request, stop)
+        return report
 
 
 def import_within(
@@ -148,117 +164,156 @@ def import_within(
 ) -> ImportReport:
     """Import a file as `import_file` does, within a transaction that the caller ends.
 
-    Several files can go in as one: all of them, or none.
+    Several files can go in as one: all of them, or none. The file is one of our own: it is read
+    in this process.
     """
-    run = _Run(city, layer, path, options, progress)
-    return run.report(run.load(session))
+    request = Request(path=path, layer=layer, options=options, box=city.bbox, zone=city.time_zone)
+    run = _Run(request, progress)
+    return run.report(run.load(session, _begun(read_frames(request))))
+
+
+def _begun(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Wait for the first frame, so that a file that cannot be opened begins no transaction."""
+    return chain([next(frames)], frames)
+
+
+def _copy_rejected(request: Request, stop: Callable[[], bool]) -> None:
+    """Leave the refused rows in the work folder; the outcome of the import does not hang on it."""
+    try:
+        with ReaderProcess(replace(request, task="rejects"), cancelled=stop) as reader:
+            reader.done()
+    except RiskmapError as error:
+        _LOG.warning("the rejected rows of %s: %s", request.path.name, error.text("en"))
 
 
 class _Run:
     """The state of one import while its rows stream by."""
 
-    def __init__(
-        self,
-        city: City,
-        layer: Layer,
-        path: Path,
-        options: ImportOptions,
-        progress: Progress | None,
-    ) -> None:
-        share = options.max_bad_share
-        if not (math.isfinite(share) and 0 <= share <= 1):
-            raise InputError("ingest.share", parameter="max_bad_share", value=str(share))
-        check_mode(options.mode, share)
-        self.source_system = _source_system(options.source_system)
-        self.crs = read_crs(options.crs)
-        self._layer = layer
-        self._path = path
-        self._options = options
+    def __init__(self, request: Request, progress: Progress | None) -> None:
+        request.options.check_share()
+        check_mode(request.options.mode, request.options.max_bad_share)
+        self._source_system = _source_system(request.options.source_system)
+        self._crs = crs_of(request).name
+        self._request = request
         self._progress = progress or (lambda stage, done, total: None)
-        self._plan = Plan(layer, options.mapping, ZoneInfo(city.time_zone))
-        self._source: Source = read(
-            path, ReadOptions(crs=self.crs, mapping=options.mapping, table=options.table)
-        )
-        if self._source.headings is not None:
-            self._plan.require(self._source.headings)
-        self._log = ProblemLog()
-        self._checker = Checker(
-            layer, self._plan, self.crs, city.bbox, self._log, repair=options.repair
+        self._summary = Summary(0, 0, 0, 0)
+        self._mismatches: list[Problem] = []
+        self._sha256: str | None = None
+
+    @property
+    def rejected(self) -> int:
+        """How many rows were refused, as far as the file was read to its end."""
+        return self._summary.rejected
+
+    def entry(self) -> store.Entry:
+        """Return what the list of imports says of this one."""
+        options = self._request.options
+        return store.Entry(
+            layer=self._request.layer.id,
+            file=self._request.path.name,
+            crs=self._crs,
+            source_system=self._source_system,
+            mode=options.mode,
+            sha256=self._sha256,
+            options={
+                "axes": options.axes,
+                "repair": options.repair,
+                "max_bad_share": options.max_bad_share,
+            },
         )
 
-    def load(self, session: WriteSession) -> Counts:
-        """Read, check and write the file in the session's transaction."""
+    def enter(
+        self, session: WriteSession, frames: Iterator[Frame], actor: Actor, import_id: int | None
+    ) -> ImportReport:
+        """Write the rows, and in the same transaction that it is done."""
+        if import_id is None and not self._request.options.dry_run:
+            import_id = store.begin_import(session, self.entry(), actor)
+        if import_id is None:
+            return self.report(self.load(session, frames))
+        session.belongs_to_import(import_id)
+        counts = self.load(session, frames)
+        report = replace(self.report(counts), import_id=import_id)
+        store.finish_import(
+            session, import_id, report.to_json(), counts.inserted_ids, sha256=self._sha256
+        )
+        return report
+
+    def load(self, session: WriteSession, frames: Iterator[Frame]) -> Counts:
+        """Write the rows in the session's transaction."""
         return load(
             session,
-            self._layer,
-            self.frames(),
-            source_system=self.source_system,
-            source_crs=self.crs.name,
-            mode=self._options.mode,
-            dry_run=self._options.dry_run,
+            self._request.layer,
+            self._judged(frames),
+            source_system=self._source_system,
+            source_crs=self._crs,
+            mode=self._request.options.mode,
+            dry_run=self._request.options.dry_run,
             refuse=self._refuse,
             note=self._note,
         )
 
-    def entry(self) -> store.Entry:
-        """Return what is known of the import before it runs."""
-        return store.Entry(
-            layer=self._layer.id,
-            file=self._path.name,
-            crs=self.crs.name,
-            source_system=self.source_system,
-            mode=self._options.mode,
-        )
-
     def _refuse(self, problems: Iterator[Problem]) -> None:
-        self._log.reject(list(problems))
+        """Count rows whose code is stored already with the bad ones, and judge once more."""
+        found, folder = self._summary, self._request.work_dir
+        told = list(map(Problem.from_plain, found.problems))
+        kept: list[Problem] = []
+        count = 0
+
+        def counted() -> Iterator[Problem]:
+            nonlocal count
+            for problem in problems:
+                count += 1
+                if len(kept) < KEPT:
+                    kept.append(problem)
+                yield problem
+
+        if folder is None:
+            deque(counted(), maxlen=0)
+        else:
+            add_problems(folder, counted())
+        first = sorted([*told, *kept], key=lambda problem: problem.row)[:KEPT]
+        self._summary = replace(
+            found,
+            rejected=found.rejected + count,
+            problem_count=found.problem_count + count,
+            problems=[problem.to_plain() for problem in first],
+        )
         self._judge()
 
     def _note(self, notes: Iterator[Problem]) -> None:
-        self._log.notes += islice(notes, max(0, KEPT - len(self._log.notes)))
+        self._mismatches = list(islice(notes, KEPT))
 
     def _judge(self) -> None:
-        if self._log.rejected > self._options.max_bad_share * self._log.rows:
+        found = self._summary
+        if found.rejected > self._request.options.max_bad_share * found.rows:
             raise ImportRejectedError(self.report(Counts()))
 
-    def frames(self) -> Iterator[Frame]:
-        """Yield the rows as COPY's text."""
-        for ready in self.ready():
-            if ready.rows:
-                yield Columns((ROW, *ready.columns))
-                lines = zip(ready.rows, *ready.columns.values(), strict=True)
-                yield Rows("".join(map(_line, lines)).encode(), len(ready.rows))
-
-    def ready(self) -> Iterator[Ready]:
-        """Yield checked rows; at the end, judge the file as a whole.
+    def _judged(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Pass the frames on; at the end, judge the file as a whole.
 
         The judgement stands inside the transaction: it ends the load before anything is visible.
         """
-        seen: set[str] = set(self._source.headings or ())
-        for batch in self._source.batches():
-            seen |= batch.columns.keys()
-            rows = self._checker.check(batch)
-            self._progress("read", *batch.position)
-            # After a bad row of an all-or-nothing import the rest is only checked, not copied.
-            if not (self._log.rejected and self._options.max_bad_share == 0):
-                yield rows
-        if self._log.rows == 0:
-            raise InputError("ingest.file.no_rows", parameter="file", value=self._path.name)
-        self._plan.require(sorted(seen))
-        self._judge()
-        self._progress("load", 0, self._log.rows)
+        for frame in frames:
+            if isinstance(frame, Reading):
+                self._progress("read", frame.done, frame.total)
+                continue
+            if isinstance(frame, Summary):
+                self._summary = frame
+                self._sha256 = digest(self._request.path)
+                self._judge()
+                self._progress("load", 0, frame.rows)
+            yield frame
 
-    def report(self, counts: Counts, import_id: int | None = None) -> ImportReport:
+    def report(self, counts: Counts) -> ImportReport:
         """Return the report of what has happened so far."""
-        log = self._log
+        found = self._summary
         return ImportReport(
-            layer=self._layer.id,
-            file=self._path.name,
-            crs=self.crs.name,
-            source_system=self.source_system,
-            dry_run=self._options.dry_run,
-            import_id=import_id,
-            rows=log.rows,
+            layer=self._request.layer.id,
+            file=self._request.path.name,
+            crs=self._crs,
+            source_system=self._source_system,
+            dry_run=self._request.options.dry_run,
+            rows=found.rows,
             inserted=counts.inserted,
             updated=counts.updated,
             unchanged=counts.unchanged,
@@ -266,12 +321,23 @@ class _Run:
             duplicates=counts.duplicates,
             admin_filled=counts.admin_filled,
             admin_mismatched=counts.admin_mismatched,
-            repaired=log.repaired,
-            rejected=log.rejected,
-            problem_count=log.count,
-            problems=tuple(log.problems),
-            notes=tuple(log.notes),
+            repaired=found.repaired,
+            rejected=found.rejected,
+            problem_count=found.problem_count,
+            problems=tuple(map(Problem.from_plain, found.problems)),
+            notes=(*map(Problem.from_plain, found.notes), *self._mismatches),
+            sha256=self._sha256,
         )
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, or of the files of a folder one after another by name."""
+    total = hashlib.sha256()
+    for file in files_of(path):
+        with file.open("rb") as content:
+            while chunk := content.read(1 << 20):
+                total.update(chunk)
+    return total.hexdigest()
 
 
 def _source_system(name: str) -> str:
@@ -282,19 +348,3 @@ def _source_system(name: str) -> str:
     if not name.strip() or len(name) > _LONGEST_NAME:
         raise InputError("ingest.source_system", parameter="source_system", value=shorten(name))
     return name.strip()
-
-
-_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-
-def _line(cells: tuple[object, ...]) -> str:
-    return "\t".join(map(_cell, cells)) + "\n"
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "\\N"
-    if isinstance(value, list):
-        quoted = (str(one).replace("\\", "\\\\").replace('"', '\\"') for one in value)
-        value = "{" + ",".join(f'"{one}"' for one in quoted) + "}"
-    return (value.hex() if isinstance(value, bytes) else str(value)).translate(_ESCAPES)

@@ -1,10 +1,14 @@
-"""Checks of geometry, over whole batches: there, finite, of the right type, valid, in the city."""
+"""Checks of geometry, over whole batches: there, finite, of the right type, valid, in the city.
+
+Points, which most layers and most rows are, stay numbers from the file to the database: making,
+transforming and writing a million objects would cost more than all other checks together.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import shapely
@@ -32,7 +36,15 @@ _NAMES: Final = {
     Geometry.MIXED: "Point, LineString, Polygon",
 }
 
+_TAKE_POINTS: Final = (Geometry.POINT, Geometry.MIXED)
+# Little-endian EWKB of a point: order, type with the flag "an SRID follows", SRID, x, y.
+_POINT_WITH_SRID: Final = 0x20000001
+_EWKB_POINT: Final = np.dtype(
+    [("order", "u1"), ("type", "<u4"), ("srid", "<u4"), ("xy", "<f8", (2,))]
+)
+
 Mask = NDArray[np.bool_]
+Positions = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +57,27 @@ class Fault:
     values: Mapping[str, str] = field(default_factory=dict)
 
 
-class Shapes(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Shapes:
     """The geometries of a batch in WGS 84, and what is wrong.
 
-    `raw` holds the input's own numbers of points, NaN for other geometries.
+    Parameters
+    ----------
+    converted
+        Shapely geometries, or the positions of points, float64 of shape (n, 2).
+    raw
+        The input's own numbers of points, NaN for other geometries; float64 of shape (n, 2).
     """
 
-    geometry: Geometries
-    raw: NDArray[np.float64]
+    converted: Geometries | Positions
+    raw: Positions
     faults: list[Fault]
     repaired: list[Fault]
+
+    def ewkb(self, keep: list[int] | None) -> list[str]:
+        """Return the geometries at some places (None: all) as hexadecimal EWKB."""
+        kept = self.converted if keep is None else self.converted[keep]
+        return points_to_ewkb(kept) if kept.ndim == 2 else to_ewkb(kept)
 
 
 def check_shapes(
@@ -65,6 +88,11 @@ def check_shapes(
     Third and fourth coordinates are dropped. Single lines and polygons become multi; a multipoint
     of one point becomes the point.
     """
+    if kind in _TAKE_POINTS and (shapely.get_type_id(geometry) == T.POINT).all():
+        xy = shapely.get_coordinates(geometry)
+        # An empty point has no coordinates, and what is not finite is told apart below.
+        if len(xy) == len(geometry) and np.isfinite(xy).all():
+            return check_points(xy, kind, crs, box)
     flat: Geometries = shapely.force_2d(geometry)
     faults: list[Fault] = []
     good = _present(flat, kind, faults)
@@ -80,19 +108,55 @@ def check_shapes(
     return Shapes(converted, raw, faults, repaired)
 
 
+def check_points(xy: Positions, kind: Geometry, crs: InputCrs, box: Bbox) -> Shapes:
+    """Check and convert points that are numbers, NaN where a row has none."""
+    missing: Mask = np.asarray(np.isnan(xy).any(axis=1))
+    faults = [Fault(i, "ingest.geometry.null") for i in _where(missing)]
+    infinite: Mask = np.asarray(~missing & ~np.isfinite(xy).all(axis=1))
+    faults += [Fault(i, "ingest.geometry.not_finite", _position(xy[i])) for i in _where(infinite)]
+    if kind not in _TAKE_POINTS:
+        taken = {"taken": _NAMES[kind]}
+        faults += [Fault(i, "ingest.geometry.type", "Point", taken) for i in _where(~missing)]
+        return Shapes(np.full(xy.shape, np.nan), xy, faults, [])
+    good = ~(missing | infinite)
+    lonlat = np.full(xy.shape, np.nan)
+    lonlat[good] = crs.to_wgs84(xy[good])
+    outside = np.flatnonzero(good & ~_points_in_box(lonlat, box))
+    if len(outside):
+        fits = _points_in_box(crs.to_wgs84(xy[outside, ::-1]), box)
+        finite = np.isfinite(lonlat[outside]).all(axis=1)
+        _tell_outside(outside, fits, finite, xy[outside], crs=crs, box=box, faults=faults)
+    return Shapes(lonlat, xy, faults, [])
+
+
+def points_to_ewkb(lonlat: Positions) -> list[str]:
+    """Return points as hexadecimal EWKB: 25 bytes each, 50 characters."""
+    points = np.empty(len(lonlat), dtype=_EWKB_POINT)
+    points["order"] = 1
+    points["type"] = _POINT_WITH_SRID
+    points["srid"] = WGS84
+    points["xy"] = lonlat
+    text = points.tobytes().hex()
+    return [text[at : at + 50] for at in range(0, len(text), 50)]
+
+
 def to_ewkb(geometry: Geometries) -> list[str]:
     """Return geometries as hexadecimal EWKB, which COPY reads."""
     encoded = shapely.to_wkb(shapely.set_srid(geometry, WGS84), hex=True, include_srid=True)
-    return [str(text) for text in encoded]
+    texts: list[str] = encoded.tolist()
+    return texts
 
 
 def _where(mask: Mask) -> list[int]:
     return [int(index) for index in np.flatnonzero(mask)]
 
 
+def _position(xy: Positions) -> str:
+    return f"{xy[0]:.10g}, {xy[1]:.10g}"
+
+
 def _first_position(shape: Any) -> str:
-    x, y = shapely.get_coordinates(shape)[0]
-    return f"{x:.10g}, {y:.10g}"
+    return _position(shapely.get_coordinates(shape)[0])
 
 
 def _present(flat: Geometries, kind: Geometry, faults: list[Fault]) -> Mask:
@@ -142,6 +206,33 @@ def _in_box(shape: Geometries, box: Bbox) -> Mask:
     return np.asarray(inside)
 
 
+def _points_in_box(lonlat: Positions, box: Bbox) -> Mask:
+    lon, lat = lonlat.T
+    inside = (lon >= box.west) & (lat >= box.south) & (lon <= box.east) & (lat <= box.north)
+    return np.asarray(inside)
+
+
+def _tell_outside(
+    outside: NDArray[np.intp],
+    fits: Mask,
+    finite: Mask,
+    first: Positions,
+    *,
+    crs: InputCrs,
+    box: Bbox,
+    faults: list[Fault],
+) -> None:
+    """Say of each row outside the city whether swapped axes or a wrong code would explain it."""
+    limits = {"box": ", ".join(f"{edge:g}" for edge in box), "crs": crs.name}
+    for index, fit, known, xy in zip(
+        outside.tolist(), fits.tolist(), finite.tolist(), first, strict=True
+    ):
+        key = "ingest.outside" if known else "crs.not_finite"
+        if fit:
+            key = "ingest.outside.swapped"
+        faults.append(Fault(index, key, _position(xy), limits))
+
+
 def _inside(
     flat: Geometries,
     converted: Geometries,
@@ -158,15 +249,11 @@ def _inside(
         return
     swapped = shapely.transform(flat[outside], lambda xy: crs.to_wgs84(xy[:, ::-1]))
     fits = _in_box(swapped, box)
-    limits = {"box": ", ".join(f"{edge:g}" for edge in box), "crs": crs.name}
-    for index, fit in zip(outside.tolist(), fits.tolist(), strict=True):
-        if fit:
-            key = "ingest.outside.swapped"
-        elif np.isfinite(shapely.get_coordinates(converted[index])).all():
-            key = "ingest.outside"
-        else:
-            key = "crs.not_finite"
-        faults.append(Fault(index, key, _first_position(flat[index]), limits))
+    finite = np.array(
+        [np.isfinite(shapely.get_coordinates(shape)).all() for shape in converted[outside]]
+    )
+    first = np.array([shapely.get_coordinates(shape)[0] for shape in flat[outside]])
+    _tell_outside(outside, fits, finite, first, crs=crs, box=box, faults=faults)
     good[outside] = False
 
 

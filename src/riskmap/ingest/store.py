@@ -134,6 +134,8 @@ def finish_import(
     found = session.execute(
         update(IMPORTS).where(IMPORTS.c.id == import_id).values(values).returning(*changed)
     ).one()
+    if report.get("dry_run"):  # queued to be only checked
+        return
     counts = {name: report[name] for name in COUNTED if name in report}
     detail = {"import_id": import_id, "file": found.file, "undo_of": found.undo_of, **counts}
     record(session, action, found.layer, detail, row_count=sum(counts.values()))

@@ -120,6 +120,11 @@ def _finite(raw: object) -> float:
     return number
 
 
+def within_int32(number: float) -> bool:
+    """Say whether a column of 32 bits takes the number; the lowest of them is left out."""
+    return abs(number) <= _INT32
+
+
 def _integer(raw: object) -> int:
     try:
         number = read_number(raw)
@@ -127,7 +132,7 @@ def _integer(raw: object) -> int:
         raise BadValueError("ingest.type.integer") from None
     if isinstance(number, float) and not number.is_integer():
         raise BadValueError("ingest.type.integer")
-    if abs(number) > _INT32:
+    if not within_int32(number):
         raise BadValueError("ingest.range", minimum=str(-_INT32), maximum=str(_INT32))
     return int(number)
 
@@ -234,8 +239,8 @@ class Converter:
             Kind.JSON: read_json,
         }
         self._scalar = self._read.get(field.kind, _text)
-        # Most cells of most files are texts that may be anything.
-        self._plain = field.kind is Kind.TEXT and not (self._allowed or self._translate)
+        # Nothing is listed: the kind alone says what is good (`riskmap.ingest.columns`).
+        self.is_plain = not (self._allowed or self._translate)
 
     def __call__(self, raw: object) -> object:
         """Return the value for the column, None for null.
@@ -245,8 +250,6 @@ class Converter:
         BadValueError
             The field cannot take it.
         """
-        if self._plain and type(raw) is str:
-            return storable(raw.strip()) or None
         if is_null(raw):
             return None
         if self.field.kind is Kind.TEXTS:

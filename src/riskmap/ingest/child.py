@@ -1,0 +1,106 @@
+"""The process that reads a foreign file: it has no database, no network and little else.
+
+The parent (`riskmap.ingest.process`) runs this file with one JSON request on standard input; the
+answer on standard output is frames (`riskmap.ingest.protocol`). What libraries print goes to
+standard error, which the parent keeps for its log.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+# `python -I` runs it by its path and knows no PYTHONPATH: the folder that holds the package is
+# told here. At the end of the list, since it may hold anything that is installed, too.
+_ROOT: Final = str(Path(__file__).resolve().parents[2])
+if _ROOT not in sys.path:
+    sys.path.append(_ROOT)
+
+from riskmap.errors import InputError, RiskmapError, UnavailableError  # noqa: E402
+from riskmap.ingest import sandbox  # noqa: E402
+from riskmap.ingest.protocol import Done, Fault, Message, encode  # noqa: E402
+from riskmap.ingest.reading import read_frames, write_rejects  # noqa: E402
+from riskmap.ingest.request import Request  # noqa: E402
+
+LONGEST_REQUEST: Final = 64 << 20
+# Rows that were refused are copied, and problems told, at more length than the file has.
+_WRITTEN_TIMES: Final = 2
+_FULL: Final = (errno.EFBIG, errno.ENOSPC, errno.EDQUOT)
+
+
+def main() -> int:
+    """Do what the request says; return the exit code."""
+    sandbox.die_with_parent()
+    request = Request.loads(sys.stdin.buffer.read(LONGEST_REQUEST))
+    if os.getppid() != request.parent:
+        return 1  # it died before the kernel was told to end us with it
+    out = _own_output()
+    try:
+        _give_up(request)
+        for message in _messages(request):
+            _send(out, message)
+    except RiskmapError as error:
+        _send(out, Fault(error))
+    except MemoryError:
+        _send(out, Fault(too_much_memory(request.limits.memory_mb)))
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _send(out, Fault(UnavailableError("ingest.limit.disk", parameter="file")))
+    return 0
+
+
+def too_much_memory(memory_mb: int) -> InputError:
+    """Return the error for a file that needs more memory than an import may have."""
+    return InputError(
+        "ingest.limit.memory", parameter="file", limit=memory_mb, setting="RISKMAP_IMPORT_MEMORY_MB"
+    )
+
+
+def _own_output() -> BinaryIO:
+    """Take standard output for frames alone: whatever else is printed goes to standard error."""
+    out = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    return out
+
+
+def _give_up(request: Request) -> None:
+    limits = request.limits
+    _confine_gdal()
+    for note in sandbox.enter(
+        memory_mb=limits.memory_mb,
+        cpu_s=limits.minutes * 60,
+        file_mb=_WRITTEN_TIMES * limits.max_mb,
+    ):
+        print(note, file=sys.stderr)  # noqa: T201 - the parent's log
+
+
+def _confine_gdal() -> None:
+    """Leave GDAL the drivers that readers use, where it is used at all."""
+    if importlib.util.find_spec("riskmap.ingest.gdal") is not None:
+        importlib.import_module("riskmap.ingest.gdal").confine_gdal()
+
+
+def _messages(request: Request) -> Iterator[Message]:
+    if request.task == "rejects":
+        made = write_rejects(request)
+        yield Done(None if made is None else made.name)
+    else:
+        yield from read_frames(request)
+
+
+def _send(out: BinaryIO, message: Message) -> None:
+    for part in encode(message):
+        left = memoryview(part)
+        while left:  # a raw file may take less than it was given
+            left = left[out.write(left) :]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
