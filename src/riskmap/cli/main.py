@@ -13,7 +13,7 @@ import typer
 from rich.table import Column, Table
 
 from riskmap import __version__
-from riskmap.cli import admin, analysis, demo, imports, serve
+from riskmap.cli import admin, analysis, demo, history, imports, serve
 from riskmap.cli.opening import err, opened, out
 from riskmap.errors import EXIT_INPUT, EXIT_SETUP, RiskmapError, SetupError
 
@@ -34,6 +34,8 @@ app.command("doctor")(admin.doctor)
 app.add_typer(admin.city_app, name="city")
 app.add_typer(admin.keys_app, name="keys")
 app.add_typer(demo.demo_app, name="demo")
+app.add_typer(history.imports_app, name="imports")
+app.add_typer(history.features_app, name="features")
 app.add_typer(imports.roads_app, name="roads")
 
 

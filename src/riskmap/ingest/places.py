@@ -15,7 +15,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Double,
-    Index,
     Integer,
     MetaData,
     Select,
@@ -50,7 +49,7 @@ _GRID: Final = "grid"
 _PIECE: Final = 64
 
 
-def _temporary(name: str, *columns: Column[Any] | Index) -> Table:
+def _temporary(name: str, *columns: Column[Any]) -> Table:
     return Table(name, MetaData(), *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP")
 
 
@@ -59,7 +58,6 @@ _POINTS: Final = _temporary(
     Column(ROW, Integer),
     Column("geom", GeometryColumn("POINT", WGS84, spatial_index=False)),
     Column("stated", String),
-    Index("ix_riskmap_points_geom", "geom", postgresql_using="gist"),
 )
 PLACES: Final = _temporary(
     "riskmap_places", Column(ROW, Integer), Column("code", String), Column("stated", String)
@@ -98,6 +96,8 @@ def find_places(
     for made in (_POINTS, PLACES):
         made.create(session.connection, checkfirst=False)
     session.execute(insert(_POINTS).from_select(names, points))
+    # Now and not before: to build it costs a fifth of inserting point after point.
+    session.execute(text(f"CREATE INDEX ON {_POINTS.name} USING gist (geom)"))
     session.execute(text(f"ANALYZE {_POINTS.name}"))
     if found:
         session.execute(insert(PLACES).from_select([ROW, "code", "stated"], _lookup(found)))
@@ -125,10 +125,16 @@ def mismatches() -> ColumnElement[bool]:
 
 def count(session: WriteSession) -> tuple[int, int]:
     """Return how many rows get a code by their position, and how many state another place."""
-    filled = func.count().filter(PLACES.c.stated.is_(None))
-    wanted = select(filled, func.count().filter(mismatches()))
-    given, mismatched = list(session.execute(wanted).one())
-    return given, mismatched
+    # The same few codes over and over: each pair is compared once.
+    pairs = (
+        select(PLACES.c.stated, mismatches().label("mismatch"), func.count().label("n"))
+        .group_by(PLACES.c.stated, PLACES.c.code)
+        .subquery("pairs")
+    )
+    rows = func.coalesce(func.sum(pairs.c.n).filter(pairs.c.stated.is_(None)), 0)
+    other = func.coalesce(func.sum(pairs.c.n).filter(pairs.c.mismatch), 0)
+    filled, mismatched = list(session.execute(select(rows, other)).one())
+    return int(filled), int(mismatched)
 
 
 def notes(session: WriteSession) -> Iterator[Problem]:
