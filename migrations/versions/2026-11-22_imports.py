@@ -83,7 +83,18 @@ REVOKE INSERT, UPDATE, DELETE ON road_time_factors FROM riskmap_api;
 SELECT riskmap.attach_audit('road_time_factors');
 SELECT riskmap.attach_audit('gb18218_chemicals');
 SELECT riskmap.attach_audit('gb18218_categories');
+-- Who changed a speed, by psql too.
+SELECT riskmap.attach_audit('road_speeds');
+SELECT riskmap.attach_audit('road_profiles');
 """
+
+# Ways that are no roads for cars but carry emergency=yes (or motor_vehicle=yes): walking pace of a
+# vehicle among people. Without emergency=yes their edges are closed to vehicles all the same.
+NARROW = ("footway", "path", "pedestrian", "cycleway")
+NARROW_KMH = 10
+NARROW_SOURCE = (
+    "[D] only where the map says emergency=yes or motor_vehicle=yes; riskmap 初始值 initial value"
+)
 
 # Share of the free speed on workdays, rush hours only. No figure comes from a measurement: they
 # are this project's first guess and meant to be edited. (profile, class) -> {hour: factor}.
@@ -326,6 +337,13 @@ def upgrade() -> None:
             for symbol in symbols
         ],
     )
+    _speeds(
+        "INSERT INTO road_speeds (profile, road_class, speed_kmh, against_oneway_factor, source)"
+        " SELECT profile, road_class, :kmh, 0.5, :source"
+        " FROM road_profiles, unnest(CAST(:classes AS text[])) road_class"
+        " WHERE profile = 'emergency' ON CONFLICT DO NOTHING",
+        {"kmh": NARROW_KMH, "source": NARROW_SOURCE, "classes": list(NARROW)},
+    )
     run(IMPORT_ID)
     run(_functions(", import_id", ", riskmap.import_id()"))
     run(GRANTS)
@@ -336,10 +354,28 @@ def _functions(column: str, value: str) -> str:
     return text.replace("%", "%%")  # the driver takes a lone % for a placeholder
 
 
+def _speeds(statement: str, values: dict[str, object]) -> None:
+    """Change speeds: news for a stored network's graphs, none for a database without roads."""
+    run = op.get_bind().exec_driver_sql
+    stored = run("SELECT EXISTS (SELECT FROM road_edges)").scalar()
+    if not stored:
+        run("ALTER TABLE road_speeds DISABLE TRIGGER USER")
+    op.get_bind().execute(sa.text(statement), values)
+    if not stored:
+        run("ALTER TABLE road_speeds ENABLE TRIGGER USER")
+    # The feed's rows get their numbers now: a step after this one may alter the feed.
+    run("SET CONSTRAINTS ALL IMMEDIATE")
+    run("SET CONSTRAINTS ALL DEFERRED")
+
+
 def downgrade() -> None:
     run = op.get_bind().exec_driver_sql
     run(_functions("", ""))
     run("DROP FUNCTION riskmap.import_id()")
+    for table in ("road_speeds", "road_profiles"):
+        for event in ("insert", "update", "delete", "truncate"):
+            run(f"DROP TRIGGER audit_{event} ON {table}")
+    _speeds("DELETE FROM road_speeds WHERE source = :source", {"source": NARROW_SOURCE})
     op.drop_table("gb18218_categories")
     op.drop_table("gb18218_chemicals")
     op.drop_table("road_time_factors")

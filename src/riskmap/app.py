@@ -22,7 +22,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from riskmap import __version__
 from riskmap.analysis.service import AnalysisService
-from riskmap.api import analysis, collections, history, overview, problems, service, tiles
+from riskmap.api import (
+    analysis,
+    collections,
+    hazard_levels,
+    history,
+    overview,
+    problems,
+    service,
+    tiles,
+)
 from riskmap.api.context import Context
 from riskmap.api.deps import caller
 from riskmap.catalog.registry import load_catalog
@@ -172,6 +181,7 @@ def create_app(settings: Settings) -> FastAPI:
         overview.router,
         tiles.router,
         analysis.router,
+        hazard_levels.router,
         service.router,
     ):
         app.include_router(router, responses=problems.RESPONSES, dependencies=checked)

@@ -15,6 +15,7 @@ from riskmap.db.cluster import Cluster
 CALLERS = ("anonymous", "reader", "editor", "analyst", "admin", "wrong", "revoked", "expired")
 OPEN = (200,) * 8  # says nothing that a key unlocks, so it asks for none
 CHECKED = (200,) * 5 + (401,) * 3
+KEYED = (401, 200, 200, 200, 200, 401, 401, 401)
 ADMIN = (401, 403, 403, 403, 200, 401, 401, 401)
 EDITOR = (401, 403, 400, 403, 400, 401, 401, 401)
 BODY = {"points": [[119.0, 36.5]]}  # outside the city: 400 says that the caller got through
@@ -56,6 +57,8 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
         (400,) * 5 + (401,) * 3,
     ),
     ("GET", "/analysis/coverage"): ("/analysis/coverage?limit=x", (400,) * 5 + (401,) * 3),
+    ("GET", "/analysis/hazard-levels"): ("/analysis/hazard-levels", KEYED),
+    ("GET", "/analysis/hazard-levels/{feature_id}"): ("/analysis/hazard-levels/1", KEYED),
     ("POST", "/analysis/response-circles"): (
         "/analysis/response-circles",
         (400,) * 5 + (401,) * 3,

@@ -97,7 +97,8 @@ def line(file: Path, coordinates: list[list[float]]) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("PORT", "abc"), ("PORT", "65536"), ("WORKERS", "0"), ("POOL_SIZE", "x"),
-     ("STATEMENT_TIMEOUT_S", "nan"), ("STATEMENT_TIMEOUT_S", "0")],
+     ("STATEMENT_TIMEOUT_S", "nan"), ("STATEMENT_TIMEOUT_S", "0"),
+     ("IMPORT_MEMORY_MB", "10"), ("IMPORT_MINUTES", "0"), ("IMPORT_MAX_MB", "x")],
 )  # fmt: skip
 def test_a_setting_that_cannot_be(riskmap: Run, name: str, value: str) -> None:
     riskmap("layers", **{name: value}).refused(EXIT_SETUP, f"RISKMAP_{name}={value}")

@@ -147,7 +147,7 @@ class Killer:
                 "cli_help",
                 "riskmap.cli.main",
                 "riskmap.ingest.run",
-                "riskmap.roads.vector",
+                "riskmap.ingest.roads",
                 "riskmap.roads.osm",
                 "riskmap.roads.graphs",
                 "riskmap.db.cluster",

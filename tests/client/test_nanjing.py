@@ -20,7 +20,8 @@ def test_a_circle_on_the_roads_of_a_geopackage() -> None:
             *("--bbox=118.3,31.2,119.3,32.7", "--crs", "EPSG:32650"),
         )
         said = place.done(
-            *("roads", "import", roads, "--crs", "EPSG:4326", "--map", "speed_kmh=speed_kmh")
+            *("roads", "import", roads, "--crs", "EPSG:4326", "--map", "speed_kmh=speed_kmh"),
+            "--already-split",
         )
         stored = re.search(r"(\d+) edges, \d+ km, (\d+) notes", said.out)
         assert stored is not None, said.out

@@ -29,6 +29,7 @@ from riskmap.ingest.process import ReaderProcess, check_size
 from riskmap.ingest.reading import PROBLEMS, read_frames, reasons
 from riskmap.ingest.report import ImportCancelledError, Problem, ProblemLog
 from riskmap.ingest.request import Limits, Request
+from riskmap.settings import Settings
 
 WGS84 = ImportOptions(crs="EPSG:4326")
 
@@ -209,7 +210,8 @@ def test_a_fault_of_ours_is_told_as_such_and_logged(
     assert "inner thoughts" in caplog.text
 
 
-def test_cancelled_means_gone(tmp_path: Path) -> None:
+def test_cancelled_means_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_ASK_S", 0)
     asked: list[int] = []
 
     def cancelled() -> bool:
@@ -281,6 +283,12 @@ def test_the_reader_is_told_nothing_of_ours(
     assert "Seccomp:\t2" in status
     assert "Max core file size        0 " in limits
     assert not [name for name in descriptors if name.startswith("socket:")]
+
+
+def test_limits_are_the_settings() -> None:
+    given = Settings(import_memory_mb=500, import_minutes=5, import_max_mb=50)
+    assert Limits.of(given) == Limits(500, 5, 50)
+    assert Limits.of(Settings()) == Limits()
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:

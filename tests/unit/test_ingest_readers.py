@@ -13,7 +13,7 @@ from conftest import shared_data
 from ingest_help import geojson, point, shape, table
 from riskmap.crs.input import read_crs
 from riskmap.errors import InputError
-from riskmap.ingest import read_csv, read_geojson, read_gpkg
+from riskmap.ingest import check_gpkg, read_csv, read_geojson
 from riskmap.ingest.batches import Batch, ReadOptions
 from riskmap.ingest.mapping import FieldMapping
 from riskmap.ingest.readers import read
@@ -47,7 +47,7 @@ def test_remote_paths_are_refused(name: str) -> None:
     assert refusal(lambda: all_of(Path(name))).key == "ingest.file.remote"
 
 
-@pytest.mark.parametrize("name", ["a.vrt", "a.shp", "a.kml", "a.xlsx", "a", "a.gdalg.json.gz"])
+@pytest.mark.parametrize("name", ["a.vrt", "a.gml", "a.osm", "a.sqlite", "a", "a.gdalg.json.gz"])
 def test_other_formats_are_refused_naming_what_there_is(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("x")
     error = refusal(lambda: all_of(tmp_path / name))
@@ -306,7 +306,7 @@ def places(crs: object = 4326) -> geopandas.GeoDataFrame:
 def test_geopackage_keeps_integers_booleans_times_and_nulls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(read_gpkg, "BATCH_ROWS", 2)
+    monkeypatch.setattr(check_gpkg, "BATCH_ROWS", 2)
     places().to_file(tmp_path / "a.gpkg")
     batches = all_of(tmp_path / "a.gpkg")
     assert [list(batch.rows) for batch in batches] == [[1, 2], [3]]

@@ -15,18 +15,19 @@ from riskmap.errors import InputError
 from riskmap.units import LonLat
 
 
-def _unwritable(file: Path, reason: str | None) -> InputError:
-    return InputError("option.output", parameter="--output", file=str(file), reason=reason)
+def unwritable(file: Path, reason: str | None, parameter: str = "--output") -> InputError:
+    """Return the error for a file that cannot be written."""
+    return InputError("option.output", parameter=parameter, file=str(file), reason=reason)
 
 
-def _writable(file: Path) -> None:
+def check_writable(file: Path, parameter: str = "--output") -> None:
     """Refuse a file that cannot be written before the work is done, not after it."""
     if file.is_dir():
-        raise _unwritable(file, os.strerror(errno.EISDIR))
+        raise unwritable(file, os.strerror(errno.EISDIR), parameter)
     if not file.absolute().parent.is_dir():
-        raise _unwritable(file, os.strerror(errno.ENOENT))
+        raise unwritable(file, os.strerror(errno.ENOENT), parameter)
     if not os.access(file if file.exists() else file.absolute().parent, os.W_OK):
-        raise _unwritable(file, os.strerror(errno.EACCES))
+        raise unwritable(file, os.strerror(errno.EACCES), parameter)
 
 
 def circle(
@@ -58,7 +59,7 @@ def circle(
             "option.circle", parameter="--at, --minutes", at=at, minutes=minutes
         ) from None
     if output is not None:
-        _writable(output)
+        check_writable(output)
     query = ResponseQuery(
         starts=(LonLat(lon, lat),),
         minutes=wanted,
@@ -76,7 +77,7 @@ def circle(
         try:
             output.write_bytes(orjson.dumps(answer))
         except OSError as error:
-            raise _unwritable(output, error.strerror) from error
+            raise unwritable(output, error.strerror) from error
     bands = answer["features"][::-1]
     table = Table("", *(f"≤ {band['properties']['minutes']:g} 分 min" for band in bands))
     table.add_row("行驶 Travel, s", *(f"{b['properties']['travel_s']:g}" for b in bands))

@@ -1,4 +1,4 @@
-"""`riskmap import` and `riskmap roads import`: files into the city."""
+"""`riskmap import`: a file into a layer."""
 
 from __future__ import annotations
 
@@ -14,74 +14,7 @@ from riskmap.cli.opening import err, opened, out, tell
 from riskmap.errors import EXIT_INPUT, InputError
 from riskmap.i18n import LANGS
 
-OSM_SUFFIXES: Final = (".pbf", ".osm")
-VECTOR_SUFFIXES: Final = (".gpkg", ".geojson", ".json", ".shp", ".fgb", ".gml")
-
 STAGES: Final = {"read": "读取 reading", "load": "入库 loading"}
-
-roads_app = typer.Typer(help="路网 The road network", no_args_is_help=True)
-
-
-def pairs(options: list[str] | None, parameter: str) -> dict[str, str]:
-    """Read options of the form field=column."""
-    found = {}
-    for option in options or ():
-        name, sign, column = option.partition("=")
-        if not (name and sign and column):
-            raise InputError("option.pair", parameter=parameter, value=option)
-        found[name] = column
-    return found
-
-
-@roads_app.command("import")
-def roads_import(
-    file: Annotated[Path, typer.Argument(help="OSM .pbf 或矢量线文件 OSM .pbf or a line layer")],
-    crs: Annotated[str | None, typer.Option(help="坐标系 CRS of a vector file, EPSG:4490")] = None,
-    map_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map", help="字段=列名 field=column (road_class, name, oneway, speed_kmh …)"
-        ),
-    ] = None,
-    table: Annotated[str | None, typer.Option(help="文件中的图层 Layer in the file")] = None,
-) -> None:
-    """导入路网,取代原有路网 Import a road network in the place of the present one."""
-    from riskmap.db.city import read_city
-    from riskmap.roads.graphs import Graphs
-    from riskmap.roads.load import replace_edges
-    from riskmap.roads.osm import read_osm_pbf
-    from riskmap.roads.vector import read_vector_roads
-
-    # The format first: of a file that is none, a CRS would not make one.
-    suffix = file.suffix.lower()
-    if suffix not in (*OSM_SUFFIXES, *VECTOR_SUFFIXES):
-        known = ", ".join((*OSM_SUFFIXES, *VECTOR_SUFFIXES))
-        raise InputError("roads.file_format", parameter="file", file=str(file), formats=known)
-    if not file.is_file():
-        raise InputError("roads.file_missing", parameter="file", file=str(file))
-    if suffix in VECTOR_SUFFIXES and crs is None:
-        raise InputError("option.crs", parameter="--crs")
-    with opened() as ready:
-        with ready.database.read() as session:
-            city = read_city(session)
-        with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=out) as bar:
-            bar.add_task("读取 reading …")
-            if crs is None or suffix in OSM_SUFFIXES:
-                edges = read_osm_pbf(file)
-            else:
-                edges = read_vector_roads(file, crs=crs, columns=pairs(map_, "--map"), layer=table)
-            bar.add_task("入库 storing …")
-            with ready.database.write(ready.actor, timeout_s=0) as write:
-                state = replace_edges(write, edges, city.bbox, source=file.name)
-        tell("roads.done", edges=state.edges, km=round(state.length_km), notes=len(edges.notes))
-        graphs = Graphs(ready.settings.data_dir, ready.database)
-        for graph in graphs.build_all(srid=city.local_srid):
-            tell(
-                "roads.built",
-                profile=graph.profile,
-                nodes=graph.node_count,
-                arcs=len(graph.head),
-            )
 
 
 def shift(text: str | None) -> tuple[float, ...]:

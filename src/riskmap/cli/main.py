@@ -13,7 +13,17 @@ import typer
 from rich.table import Column, Table
 
 from riskmap import __version__
-from riskmap.cli import admin, analysis, demo, history, imports, serve
+from riskmap.cli import (
+    admin,
+    analysis,
+    demo,
+    history,
+    imports,
+    roads,
+    serve,
+    sources,
+    tables,
+)
 from riskmap.cli.opening import err, opened, out
 from riskmap.errors import EXIT_INPUT, EXIT_SETUP, RiskmapError, SetupError
 
@@ -36,7 +46,9 @@ app.add_typer(admin.keys_app, name="keys")
 app.add_typer(demo.demo_app, name="demo")
 app.add_typer(history.imports_app, name="imports")
 app.add_typer(history.features_app, name="features")
-app.add_typer(imports.roads_app, name="roads")
+app.add_typer(roads.roads_app, name="roads")
+app.add_typer(tables.tables_app, name="tables")
+app.add_typer(sources.sources_app, name="sources")
 
 
 def _version(wanted: bool) -> None:

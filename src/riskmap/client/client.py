@@ -23,6 +23,16 @@ from riskmap.client.http import Lang, Service
 _PAGE = 2000
 _ARRIVAL = ("layer", "id", "name", "name_en", "kind", "personnel", "lon", "lat", "arrival_s")
 _PHASES = ("call_handling_s", "turnout_s", "travel_s", "setup_s")
+_LEVEL_TEXTS = ("id", "code", "name", "name_en", "enterprise_code", "agrees")
+_FILED = ("level", "S", "R", "alpha", "persons", "regulation", "r_source")
+_COMPUTED = ("level", "major", "S", "R", "alpha", "persons", "persons_raw", "edition")
+_LEVEL_LISTS = ("differences", "not_computed", "warnings", "unverified", "chemicals")
+_LEVEL_COLUMNS = [
+    *_LEVEL_TEXTS,
+    *(f"filed_{name}" for name in _FILED),
+    *(f"computed_{name}" for name in _COMPUTED),
+    *_LEVEL_LISTS,
+]
 
 Places: TypeAlias = Sequence[float] | Sequence[Sequence[float]] | BaseGeometry | gpd.GeoSeries
 
@@ -216,6 +226,31 @@ class Client:
         frame.attrs.update({name: value for name, value in answer.items() if name != "layers"})
         return frame
 
+    def hazard_levels(self, bbox: Sequence[float] | None = None) -> pd.DataFrame:
+        """Return filed and computed levels of the major hazard sources; this needs a key.
+
+        One row for each source by id: code, name, agrees (null: cannot be compared), filed_* and
+        computed_* (level, S, R, alpha, persons), and as lists of what the service says
+        differences, not_computed, warnings, unverified (rows of the standard's tables that
+        nobody verified) and chemicals. `attrs` hold method, population and revision.
+        """
+        where = {} if bbox is None else {"bbox": ",".join(repr(float(value)) for value in bbox)}
+        rows: list[dict[str, Any]] = []
+        facts: dict[str, Any] = {}
+        following: dict[str, str] | None = {}
+        while following is not None:
+            page = self._service.get("/analysis/hazard-levels", {**where, **following})
+            facts = facts or {name: page[name] for name in ("method", "population", "revision")}
+            rows += [_level_row(source) for source in page["sources"]]
+            following = _following(page["links"])
+        frame = pd.DataFrame(rows, columns=_LEVEL_COLUMNS).set_index("id")
+        kinds = {"agrees": "boolean", "computed_major": "boolean"}
+        for name in ("filed_level", "computed_level", "filed_persons", "computed_persons"):
+            kinds[name] = "Int64"
+        frame = frame.astype(kinds)
+        frame.attrs.update(facts)
+        return frame
+
     def overview(self) -> dict[str, Any]:
         """Return the city at a glance: counts by level, shelters, teams, divisions, roads."""
         return self._service.get("/overview")
@@ -254,6 +289,14 @@ class Client:
     @cached_property
     def _base(self) -> Base:
         return read_base(self.layers(), self.read, self._service)
+
+
+def _level_row(source: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **{name: source[name] for name in (*_LEVEL_TEXTS, *_LEVEL_LISTS)},
+        **{f"filed_{name}": source["filed"][name] for name in _FILED},
+        **{f"computed_{name}": source["computed"][name] for name in _COMPUTED},
+    }
 
 
 def starts_of(points: Places) -> list[list[float]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from riskmap.crs.input import InputCrs
 from riskmap.errors import InputError
+from riskmap.ingest.limits import Limits
 from riskmap.ingest.mapping import FieldMapping
 from riskmap.ingest.report import Problem
 
@@ -67,6 +68,8 @@ class ReadOptions:
         Encoding of texts; None: as the file says, else UTF-8, else GB 18030.
     workspace
         Folder for what has to be unpacked; the caller removes it. None: nothing may be.
+    limits
+        How much one file may cost.
     """
 
     crs: InputCrs
@@ -74,6 +77,7 @@ class ReadOptions:
     table: str | None = None
     encoding: str | None = None
     workspace: Path | None = None
+    limits: Limits = field(default_factory=Limits)
 
 
 class Source(Protocol):
@@ -85,6 +89,13 @@ class Source(Protocol):
 
     def batches(self) -> Iterator[Batch]:
         """Yield all rows in the order of the file."""
+
+    def write_rejected(self, target: Path, reasons: Iterator[tuple[int, str]]) -> int:
+        """Copy the rows with these numbers (ascending) into a new file of the same format.
+
+        Each gets two more columns, its number and what is wrong with it; returns how many there
+        were. The ending of `target` is the original's, or .zip where that was a folder.
+        """
 
 
 def geometries(items: Sequence[object]) -> Geometries:

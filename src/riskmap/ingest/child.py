@@ -16,17 +16,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-# `python -I` runs it by its path and knows no PYTHONPATH: the folder that holds the package is
-# told here. At the end of the list, since it may hold anything that is installed, too.
-_ROOT: Final = str(Path(__file__).resolve().parents[2])
-if _ROOT not in sys.path:
-    sys.path.append(_ROOT)
+if __name__ == "__main__":
+    # `python -I` runs this by its path and knows no PYTHONPATH. First, so that it is the parent's
+    # riskmap and no other that is installed; then last, since that folder may hold anything.
+    _ROOT: Final = str(Path(__file__).resolve().parents[2])
+    sys.path.insert(0, _ROOT)
+    import riskmap
 
-from riskmap.errors import InputError, RiskmapError, UnavailableError  # noqa: E402
-from riskmap.ingest import sandbox  # noqa: E402
-from riskmap.ingest.protocol import Done, Fault, Message, encode  # noqa: E402
-from riskmap.ingest.reading import read_frames, write_rejects  # noqa: E402
-from riskmap.ingest.request import Request  # noqa: E402
+    sys.path.remove(_ROOT)
+    sys.path.append(_ROOT)
+    del riskmap
+
+from riskmap.errors import InputError, RiskmapError, UnavailableError
+from riskmap.ingest import sandbox
+from riskmap.ingest.protocol import Done, Fault, Message, encode
+from riskmap.ingest.reading import read_frames, write_rejects
+from riskmap.ingest.request import Request
 
 LONGEST_REQUEST: Final = 64 << 20
 # Rows that were refused are copied, and problems told, at more length than the file has.

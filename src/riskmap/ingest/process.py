@@ -35,6 +35,7 @@ from riskmap.ingest.request import Request
 
 _LOG: Final = logging.getLogger(__name__)
 _LOOK_MS: Final = 100
+_ASK_S: Final = 0.5
 _PIPE_BYTES: Final = 1 << 20
 _TOLD_BYTES: Final = 8192
 _MB: Final = 1 << 20
@@ -51,18 +52,20 @@ _ENVIRONMENT: Final = {
 class ReaderProcess:
     """One process that reads one file: `with ReaderProcess(request) as reader`.
 
-    However the block is left, the process is gone then; and it dies with this one.
+    However the block is left, the process is gone then; and it dies with the thread that entered
+    the block (the kernel counts threads), which has to live as long.
 
     Parameters
     ----------
     cancelled
-        Asked several times a second; once it says True the import ends.
+        Asked twice a second at most; once it says True the import ends.
     """
 
     def __init__(self, request: Request, *, cancelled: Callable[[], bool] = lambda: False) -> None:
         self._request = request
         self._cancelled = cancelled
         self._waited_s = 0.0
+        self._asked = 0.0
 
     def __enter__(self) -> ReaderProcess:
         environment = _ENVIRONMENT | {
@@ -71,6 +74,7 @@ class ReaderProcess:
         folder = self._request.work_dir
         if folder is not None:
             environment["TMPDIR"] = str(folder)
+        asked = self._request.dumps()
         self._told = tempfile.TemporaryFile()
         # Its own session: Ctrl-C is for us, and we end it.
         self._process = subprocess.Popen(
@@ -87,9 +91,11 @@ class ReaderProcess:
         self._stdout = self._process.stdout
         with suppress(OSError):  # a larger pipe only saves turns between the two
             fcntl.fcntl(self._stdout, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        with suppress(BrokenPipeError):  # it died at once: reading says why
-            self._process.stdin.write(self._request.dumps())
-            self._process.stdin.close()
+        with suppress(BrokenPipeError), self._process.stdin as stdin:
+            # It may have died at once: reading says why. A raw file takes what the pipe takes.
+            left = memoryview(asked)
+            while left:
+                left = left[stdin.write(left) :]
         return self
 
     def __exit__(
@@ -166,9 +172,11 @@ class ReaderProcess:
         poll = select.poll()
         poll.register(self._stdout, select.POLLIN)
         while left:
-            if self._cancelled():
-                raise ImportCancelledError
             began = time.monotonic()
+            if began - self._asked >= _ASK_S:  # it may ask a database
+                self._asked = began
+                if self._cancelled():
+                    raise ImportCancelledError
             ready = poll.poll(_LOOK_MS)
             self._waited_s += time.monotonic() - began
             if self._waited_s > self._request.limits.minutes * 60:

@@ -14,30 +14,33 @@ from typing import Any, BinaryIO, Final
 
 import shapely
 
-from riskmap.crs.input import InputCrs
 from riskmap.errors import InputError
 from riskmap.ingest.batches import (
     BATCH_ROWS,
     Batch,
     Geometries,
+    ReadOptions,
     check_declared,
     geometries,
     unreadable,
 )
+from riskmap.ingest.encodings import read_encoding
+from riskmap.ingest.limits import in_mb
+from riskmap.ingest.mark_json import marked
 from riskmap.ingest.report import Problem, shorten
 
 _CHUNK: Final = 1 << 20
-_LONGEST: Final = 1 << 26
 _SPACE: Final = " \t\n\r"
 
 
 class _Text:
     """The text of a file as a window that moves over it, decoding one JSON value at a time."""
 
-    def __init__(self, file: BinaryIO, path: Path) -> None:
+    def __init__(self, file: BinaryIO, path: Path, encoding: str, longest: int) -> None:
         self._file = file
         self._path = path
-        self._decode = codecs.getincrementaldecoder("utf-8-sig")().decode
+        self._longest = longest
+        self._decode = codecs.getincrementaldecoder(encoding)().decode
         # NaN and Infinity are no JSON; as words they fail as numbers, with their row's number.
         self._decoder = json.JSONDecoder(parse_constant=str)
         self._text = ""
@@ -46,8 +49,8 @@ class _Text:
 
     def _more(self) -> None:
         left = len(self._text) - self._at
-        if left > _LONGEST:
-            raise unreadable(self._path)
+        if left > self._longest:
+            raise too_long(self._path, self._longest)
         # Doubling: a long feature is scanned again each time, and must not cost its square.
         chunk = self._file.read(max(_CHUNK, left))
         self._ended = not chunk
@@ -78,6 +81,10 @@ class _Text:
 
     def value(self) -> Any:
         """Decode the value that begins here."""
+        return self.piece()[0]
+
+    def piece(self) -> tuple[Any, str]:
+        """Decode the value that begins here; return it, and as it is written."""
         self.next()
         while True:
             try:
@@ -90,9 +97,15 @@ class _Text:
             else:
                 # A number that touches the end of the window may go on behind it.
                 if end < len(self._text) or self._ended:
+                    text = self._text[self._at : end]
                     self._at = end
-                    return value
+                    return value, text
             self._more()
+
+
+def too_long(path: Path, longest: int) -> InputError:
+    """Return the error for one feature that is longer than any real one."""
+    return InputError("ingest.feature.long", parameter="file", value=path.name, most=in_mb(longest))
 
 
 def _declared(member: Any) -> str | None:
@@ -109,9 +122,12 @@ class GeoJson:
 
     headings: tuple[str, ...] | None = None
 
-    def __init__(self, path: Path, crs: InputCrs) -> None:
+    def __init__(self, path: Path, options: ReadOptions) -> None:
         self._path = path
-        self._crs = crs
+        self._crs = options.crs
+        self._longest = options.limits.max_feature_bytes
+        encoding = read_encoding(options.encoding) or "utf-8"
+        self._encoding = "utf-8-sig" if encoding == "utf-8" else encoding
 
     def batches(self) -> Iterator[Batch]:
         """Yield all features in the order of the file.
@@ -123,19 +139,57 @@ class GeoJson:
         """
         size = self._path.stat().st_size
         with self._path.open("rb") as file:
-            text = _Text(file, self._path)
             row = 0
             pending: list[Any] = []
-            for feature in self._features(text):
+            for feature, _ in self._features(file):
                 pending.append(feature)
                 if len(pending) == BATCH_ROWS:
-                    yield _batch(row + 1, pending, (min(file.tell(), size), size))
+                    yield to_batch(row + 1, pending, (min(file.tell(), size), size))
                     row += len(pending)
                     pending = []
             if pending:
-                yield _batch(row + 1, pending, (size, size))
+                yield to_batch(row + 1, pending, (size, size))
 
-    def _features(self, text: _Text) -> Iterator[Any]:
+    def write_rejected(self, target: Path, reasons: Iterator[tuple[int, str]]) -> int:
+        """Copy the features with these numbers as they are written, with two properties more.
+
+        Parameters
+        ----------
+        target
+            File to be written.
+        reasons
+            Number of a row and what is wrong with it, ascending.
+
+        Returns
+        -------
+        int
+            Features written.
+        """
+        written = 0
+        # In the original's encoding, which the caller will state again; a reason's characters that
+        # it lacks become question marks, the English reason stands beside.
+        codec = self._encoding.removesuffix("-sig")
+        with (
+            self._path.open("rb") as file,
+            target.open("w", encoding=codec, errors="replace") as copy,
+        ):
+            copy.write('{"type":"FeatureCollection","features":[')
+            texts = (text for _, text in self._features(file))
+            for text in marked(texts, reasons):
+                copy.write(",\n" if written else "\n")
+                copy.write(text)
+                written += 1
+            copy.write("\n]")
+            if self._declared is not None:
+                copy.write(f',"crs":{self._declared}')
+            copy.write("}\n")
+        return written
+
+    _declared: str | None = None
+    """The `crs` member as it is written, which may stand before the features or behind them."""
+
+    def _features(self, file: BinaryIO) -> Iterator[tuple[Any, str]]:
+        text = _Text(file, self._path, self._encoding, self._longest)
         kind: Any = None
         found = False
         text.take("{")
@@ -149,10 +203,11 @@ class GeoJson:
                 found = True
                 yield from self._items(text)
             else:
-                value = text.value()
+                value, written = text.piece()
                 kind = value if name == "type" else kind
                 declared = _declared(value) if name == "crs" else None
                 if declared is not None:
+                    self._declared = written
                     check_declared(declared, self._crs)
             mark = text.take(",}")
         if text.next():
@@ -161,18 +216,19 @@ class GeoJson:
             raise InputError("ingest.geojson.kind", parameter="file", value=self._path.name)
 
     @staticmethod
-    def _items(text: _Text) -> Iterator[Any]:
+    def _items(text: _Text) -> Iterator[tuple[Any, str]]:
         text.take("[")
         if text.next() == "]":
             text.take("]")
             return
         mark = ","
         while mark == ",":
-            yield text.value()
+            yield text.piece()
             mark = text.take(",]")
 
 
-def _batch(first: int, features: list[Any], position: tuple[int, int]) -> Batch:
+def to_batch(first: int, features: list[Any], position: tuple[int, int]) -> Batch:
+    """Return features, or what stands in their place, as a batch; `first` is the first row."""
     problems: list[Problem] = []
     columns: dict[str, list[object]] = {}
     shapes: list[Any] = []

@@ -295,7 +295,8 @@ class _Run:
         """
         for frame in frames:
             if isinstance(frame, Reading):
-                self._progress("read", frame.done, frame.total)
+                if frame.total:
+                    self._progress("read", frame.done, frame.total)
                 continue
             if isinstance(frame, Summary):
                 self._summary = frame

@@ -19,6 +19,7 @@ _SYNONYMS: Final = {
 _CLASSES: Final = {name: name for name in MOTOR_CLASSES | FOOT_CLASSES} | _SYNONYMS
 _BARRED: Final = frozenset({"no", "agricultural", "forestry"})
 _LIMITED: Final = frozenset({"private", "destination", "customers", "delivery", "permit"})
+_EMERGENCY: Final = frozenset({"yes", "designated", "official"})
 _WELCOME: Final = frozenset({"yes", "designated", "permissive", "official"})
 _SPEED: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(km/h|kmh|kph|mph|knots)?")
 _KMH: Final = {"mph": 1.609344, "knots": 1.852}
@@ -50,7 +51,7 @@ def read_tags(tags: Mapping[str, str]) -> RoadTags | None:
         road_class=road_class,
         name=tags.get("name:zh") or tags.get("name") or "",
         oneway=_oneway(tags, road_class),
-        maxspeed_kmh=speed_kmh(tags.get("maxspeed", "")),
+        maxspeed_kmh=_limit(tags, _oneway(tags, road_class)),
         bridge=tags.get("bridge", "no") != "no",
         tunnel=tags.get("tunnel", "no") != "no",
         layer=_layer(tags.get("layer", "")),
@@ -72,6 +73,8 @@ def _motor(tags: Mapping[str, str], road_class: str) -> tuple[bool, bool]:
     """Return whether motor vehicles may, and whether only some of them."""
     # A boat must say that it takes cars: a passenger ferry would bring an engine over on paper.
     usual = road_class in MOTOR_CLASSES
+    # A road for buses alone, and one kept for those on duty.
+    limited = tags.get("highway") == "busway" or tags.get("service") == "emergency_access"
     value = ""
     for key in ("motorcar", "motor_vehicle", "vehicle", "access"):  # the narrowest word decides
         if key in tags:
@@ -79,26 +82,48 @@ def _motor(tags: Mapping[str, str], road_class: str) -> tuple[bool, bool]:
             break
     if value in _BARRED:
         motor = False
+    elif value == "emergency":
+        motor, limited = True, True
     elif value in _WELCOME and key != "access":
-        motor = road_class != "steps"
+        motor, limited = True, False
     else:
         motor = usual
-    limited = motor and value in _LIMITED
+        limited = limited or value in _LIMITED
+    on_duty = tags.get("emergency", "")
     # What is barred, or too narrow by its class, but open to emergency vehicles.
-    if not motor and tags.get("emergency") in ("yes", "designated"):
-        return True, True
-    return motor, limited
+    if not motor and on_duty in _EMERGENCY:
+        motor, limited = True, True
+    # Open to some, and those on duty are not among them: to none that a profile knows.
+    if limited and on_duty == "no":
+        motor = False
+    # Whatever the tags say, no vehicle climbs stairs.
+    motor = motor and road_class != "steps"
+    return motor, motor and limited
 
 
 def _foot(tags: Mapping[str, str], road_class: str) -> bool:
     value = tags.get("foot") or tags.get("access") or ""
     if value == "no":
         return False
-    return road_class not in NO_WALK_CLASSES or tags.get("foot") in _WELCOME
+    fast = road_class in NO_WALK_CLASSES or tags.get("motorroad") == "yes"
+    return not fast or tags.get("foot") in _WELCOME
+
+
+def _limit(tags: Mapping[str, str], oneway: str) -> float:
+    """Return the limit of a way; of two directions' limits the lower, since one is stored."""
+    both = speed_kmh(tags.get("maxspeed", ""))
+    if not math.isnan(both):
+        return both
+    directions = ("forward", "backward") if oneway == "both" else (oneway,)
+    told = [speed_kmh(tags.get(f"maxspeed:{direction}", "")) for direction in directions]
+    return min((limit for limit in told if not math.isnan(limit)), default=math.nan)
 
 
 def _oneway(tags: Mapping[str, str], road_class: str) -> str:
-    value = tags.get("oneway", "")
+    # What holds for cars goes before what holds for all; oneway:psv, oneway:bicycle do not matter,
+    # and oneway:emergency is what the emergency profile may do by its own table.
+    narrow = (tags.get(f"oneway:{kind}") for kind in ("motorcar", "motor_vehicle", "vehicle"))
+    value = next((word for word in narrow if word), None) or tags.get("oneway", "")
     if value in ("yes", "true", "1"):
         return "forward"
     if value in ("-1", "reverse"):
