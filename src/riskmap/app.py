@@ -28,6 +28,7 @@ from riskmap.api import (
     collections,
     convert,
     hazard_levels,
+    history,
     imports,
     overview,
     problems,
@@ -201,6 +202,7 @@ def create_app(settings: Settings) -> FastAPI:
     checked = [Depends(caller)]
     for router in (
         collections.router,
+        history.router,
         overview.router,
         tiles.router,
         analysis.router,
@@ -219,7 +221,13 @@ def create_app(settings: Settings) -> FastAPI:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "X-API-Key", "Content-Type", "Idempotency-Key"],
+            allow_headers=[
+                "Authorization",
+                "X-API-Key",
+                "Content-Type",
+                "Idempotency-Key",
+                "If-Match",
+            ],
             expose_headers=[
                 "Location",
                 "Content-Disposition",

@@ -19,6 +19,7 @@ KEYED = (401, 200, 200, 200, 200, 401, 401, 401)
 ADMIN = (401, 403, 403, 403, 200, 401, 401, 401)
 EDITOR = (401, 403, 200, 403, 200, 401, 401, 401)
 NONE = (401, 403, 404, 403, 404, 401, 401, 401)
+WRONG = (401, 403, 400, 403, 400, 401, 401, 401)
 BODY = {"points": [[119.0, 36.5]]}  # outside the city: 400 says that the caller got through
 
 # (method, route's path) -> (address asked for, status for each of CALLERS)
@@ -35,6 +36,19 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
     ("GET", "/collections/{layer_id}/items/{feature_id}"): (
         "/collections/shelters/items/1",
         CHECKED,
+    ),
+    ("GET", "/collections/{layer_id}/items/{feature_id}/history"): (
+        "/collections/shelters/items/1/history",
+        CHECKED,
+    ),
+    ("GET", "/collections/{layer_id}/items/{feature_id}/history/{version}"): (
+        "/collections/shelters/items/1/history/1",
+        CHECKED,
+    ),
+    # The body is that of another route: 400 says that the caller got through.
+    ("POST", "/collections/{layer_id}/items/{feature_id}/restore"): (
+        "/collections/shelters/items/1/restore",
+        WRONG,
     ),
     ("GET", "/tiles/{layers}/{z}/{x}/{y}.mvt"): ("/tiles/shelters/8/213/100.mvt", CHECKED),
     ("GET", "/overview"): ("/overview", CHECKED),

@@ -13,7 +13,18 @@ import typer
 from rich.table import Column, Table
 
 from riskmap import __version__
-from riskmap.cli import admin, analysis, demo, imports, roads, serve, sources, tables, templates
+from riskmap.cli import (
+    admin,
+    analysis,
+    demo,
+    history,
+    imports,
+    roads,
+    serve,
+    sources,
+    tables,
+    templates,
+)
 from riskmap.cli.opening import err, opened, out
 from riskmap.errors import EXIT_INPUT, EXIT_SETUP, RiskmapError, SetupError
 
@@ -35,6 +46,8 @@ app.command("doctor")(admin.doctor)
 app.add_typer(admin.city_app, name="city")
 app.add_typer(admin.keys_app, name="keys")
 app.add_typer(demo.demo_app, name="demo")
+app.add_typer(history.imports_app, name="imports")
+app.add_typer(history.features_app, name="features")
 app.add_typer(roads.roads_app, name="roads")
 app.add_typer(tables.tables_app, name="tables")
 app.add_typer(sources.sources_app, name="sources")

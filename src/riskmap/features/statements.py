@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    FromClause,
     Select,
     String,
     any_,
@@ -30,14 +31,14 @@ from riskmap.features.query import FeatureQuery
 from riskmap.features.where import conditions, table_for
 
 
-def _child(layer: Layer, child: Child, *, restricted: bool) -> ColumnElement[Any]:
+def _child(source: FromClause, child: Child, *, restricted: bool) -> ColumnElement[Any]:
     """Return a child's rows; a caller who may not read restricted fields gets the public ones.
 
     Public are the fields that the child declares so, and no other key: what nobody modelled is
     unreviewed, like `attributes`. A row that is no object (psql can store one) is left out, and
     what is no array at all is null.
     """
-    column: ColumnElement[Any] = table_for(layer).c[child.name]
+    column: ColumnElement[Any] = source.c[child.name]
     if restricted:
         return column
     public = [field.name for field in child.fields if not field.restricted]
@@ -75,12 +76,11 @@ def _child(layer: Layer, child: Child, *, restricted: bool) -> ColumnElement[Any
     return func.coalesce(rows, nothing)
 
 
-def _properties(query: FeatureQuery) -> ColumnElement[str]:
+def _properties(query: FeatureQuery, table: FromClause) -> ColumnElement[str]:
     """Return the expression of a feature's properties as JSON text."""
-    table = table_for(query.layer)
     columns: list[ColumnElement[Any]] = [table.c[field.name] for field in query.fields]
     columns += [
-        _child(query.layer, child, restricted=query.restricted).label(child.name)
+        _child(table, child, restricted=query.restricted).label(child.name)
         for child in query.layer.children
     ]
     properties = select(*columns).correlate(table).subquery("properties")
@@ -88,21 +88,28 @@ def _properties(query: FeatureQuery) -> ColumnElement[str]:
     return cast(row.scalar_subquery(), String)
 
 
-def feature_columns(query: FeatureQuery) -> list[ColumnElement[Any]]:
+def feature_columns(
+    query: FeatureQuery, source: FromClause | None = None
+) -> list[ColumnElement[Any]]:
     """Return the columns of one feature: its whole GeoJSON as `feature`, or what it is made of.
 
     PostGIS builds the text: concatenation is about twice as fast as json_build_object and knows no
     limit of 100 arguments (PEERS-SERVING.md section 4); the numbers in the row come from
     `row_to_json`. It knows neither GCJ-02 nor BD-09: then the geometry is `wkb`, and the text
     around it `before` and `after`.
+
+    Parameters
+    ----------
+    source
+        What has the columns of the layer's table; None: the table itself.
     """
-    table = table_for(query.layer)
+    table = table_for(query.layer) if source is None else source
     before = (
         literal('{"type":"Feature","id":', String)
         + cast(table.c.id, String)
         + literal(',"geometry":', String)
     )
-    after = literal(',"properties":', String) + _properties(query) + literal("}", String)
+    after = literal(',"properties":', String) + _properties(query, table) + literal("}", String)
     if query.datum is not Datum.WGS84:
         wkb = func.ST_AsBinary(table.c.geom).label("wkb")
         return [before.label("before"), wkb, after.label("after")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -131,6 +132,20 @@ def write_rejects(request: Request) -> Path | None:
     target = request.work_dir / (REJECTED + (request.path.suffix.lower() or ".zip"))
     source.write_rejected(target, reasons(request.work_dir / PROBLEMS))
     return target if os.path.lexists(target) else None
+
+
+def add_problems(folder: Path, more: Iterator[Problem]) -> None:
+    """Merge problems that the database found, ascending by row, into the file of all problems."""
+    file, merged = folder / PROBLEMS, folder / f"{PROBLEMS}.merged"
+    with ExitStack() as stack:
+        found: Iterator[Problem] = iter(())
+        if file.exists():
+            lines = stack.enter_context(file.open("rb"))
+            found = (Problem.from_plain(orjson.loads(line)) for line in lines)
+        target = stack.enter_context(merged.open("wb"))
+        for problem in heapq.merge(found, more, key=lambda problem: problem.row):
+            target.write(orjson.dumps(problem.to_plain(), option=orjson.OPT_APPEND_NEWLINE))
+    merged.replace(file)
 
 
 def reasons(problems: Path) -> Iterator[tuple[int, str]]:

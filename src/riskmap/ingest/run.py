@@ -10,22 +10,25 @@ import hashlib
 import logging
 import os
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final, Protocol
 
 from riskmap.catalog.spec import Layer
 from riskmap.db.sessions import Actor, Database, WriteSession
 from riskmap.errors import InputError, RiskmapError
+from riskmap.ingest import store
 from riskmap.ingest.frames import Frame, Reading, Summary
-from riskmap.ingest.load import Counts, load
+from riskmap.ingest.load import Counts, check_mode, load
 from riskmap.ingest.options import ImportOptions
 from riskmap.ingest.process import ReaderProcess, check_size, files_of
-from riskmap.ingest.reading import crs_of, read_frames
+from riskmap.ingest.reading import add_problems, crs_of, read_frames
 from riskmap.ingest.report import (
+    KEPT,
     ImportCancelledError,
     ImportRejectedError,
     ImportReport,
@@ -91,6 +94,7 @@ def import_file(
     cancelled
         Asked now and then, from this thread; once it says True the import ends and writes nothing.
     import_id
+        Row of an import that was queued; None: it gets one of its own, unless it is a dry run.
         History and audit name it with every change.
     work_dir
         Where `problems.jsonl`, with every problem, and `rejected.<ending>`, the refused rows with
@@ -134,17 +138,26 @@ def import_file(
             with ReaderProcess(request, cancelled=stop) as reader:
                 frames = _begun(reader.frames())
                 with database.write(actor, timeout_s=0) as session:
-                    if import_id is not None:
-                        session.belongs_to_import(import_id)
-                    counts = run.load(session, frames)
+                    report = run.enter(session, frames, actor, import_id)
                     if stop():
                         raise ImportCancelledError
                     if before_commit is not None:
-                        before_commit(session, run.report(counts))
+                        before_commit(session, report)
+        except ImportRejectedError as error:
+            # The row of an import that began in the transaction went with it.
+            number = store.record_outcome(
+                database,
+                actor,
+                status="rejected",
+                report=error.report,
+                entry=run.entry(),
+                import_id=import_id,
+            )
+            raise ImportRejectedError(replace(error.report, import_id=number)) from None
         finally:
             if work_dir is not None and run.rejected:
                 _copy_rejected(request, stop)
-        return run.report(counts)
+        return report
 
 
 def import_within(
@@ -185,17 +198,52 @@ class _Run:
 
     def __init__(self, request: Request, progress: Progress | None) -> None:
         request.options.check_share()
+        check_mode(request.options.mode, request.options.max_bad_share)
         self._source_system = _source_system(request.options.source_system)
         self._crs = crs_of(request).name
         self._request = request
         self._progress = progress or (lambda stage, done, total: None)
         self._summary = Summary(0, 0, 0, 0)
+        self._mismatches: list[Problem] = []
         self._sha256: str | None = None
 
     @property
     def rejected(self) -> int:
         """How many rows were refused, as far as the file was read to its end."""
         return self._summary.rejected
+
+    def entry(self) -> store.Entry:
+        """Return what the list of imports says of this one."""
+        options = self._request.options
+        return store.Entry(
+            layer=self._request.layer.id,
+            file=self._request.path.name,
+            crs=self._crs,
+            source_system=self._source_system,
+            mode=options.mode,
+            sha256=self._sha256,
+            options={
+                "axes": options.axes,
+                "repair": options.repair,
+                "max_bad_share": options.max_bad_share,
+            },
+        )
+
+    def enter(
+        self, session: WriteSession, frames: Iterator[Frame], actor: Actor, import_id: int | None
+    ) -> ImportReport:
+        """Write the rows, and in the same transaction that it is done."""
+        if import_id is None and not self._request.options.dry_run:
+            import_id = store.begin_import(session, self.entry(), actor)
+        if import_id is None:
+            return self.report(self.load(session, frames))
+        session.belongs_to_import(import_id)
+        counts = self.load(session, frames)
+        report = replace(self.report(counts), import_id=import_id)
+        store.finish_import(
+            session, import_id, report.to_json(), counts.inserted_ids, sha256=self._sha256
+        )
+        return report
 
     def load(self, session: WriteSession, frames: Iterator[Frame]) -> Counts:
         """Write the rows in the session's transaction."""
@@ -205,8 +253,47 @@ class _Run:
             self._judged(frames),
             source_system=self._source_system,
             source_crs=self._crs,
+            mode=self._request.options.mode,
             dry_run=self._request.options.dry_run,
+            refuse=self._refuse,
+            note=self._note,
         )
+
+    def _refuse(self, problems: Iterator[Problem]) -> None:
+        """Count rows whose code is stored already with the bad ones, and judge once more."""
+        found, folder = self._summary, self._request.work_dir
+        told = list(map(Problem.from_plain, found.problems))
+        kept: list[Problem] = []
+        count = 0
+
+        def counted() -> Iterator[Problem]:
+            nonlocal count
+            for problem in problems:
+                count += 1
+                if len(kept) < KEPT:
+                    kept.append(problem)
+                yield problem
+
+        if folder is None:
+            deque(counted(), maxlen=0)
+        else:
+            add_problems(folder, counted())
+        first = sorted([*told, *kept], key=lambda problem: problem.row)[:KEPT]
+        self._summary = replace(
+            found,
+            rejected=found.rejected + count,
+            problem_count=found.problem_count + count,
+            problems=[problem.to_plain() for problem in first],
+        )
+        self._judge()
+
+    def _note(self, notes: Iterator[Problem]) -> None:
+        self._mismatches = list(islice(notes, KEPT))
+
+    def _judge(self) -> None:
+        found = self._summary
+        if found.rejected > self._request.options.max_bad_share * found.rows:
+            raise ImportRejectedError(self.report(Counts()))
 
     def _judged(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         """Pass the frames on; at the end, judge the file as a whole.
@@ -221,8 +308,7 @@ class _Run:
             if isinstance(frame, Summary):
                 self._summary = frame
                 self._sha256 = digest(self._request.path)
-                if frame.rejected > self._request.options.max_bad_share * frame.rows:
-                    raise ImportRejectedError(self.report(Counts(0, 0, 0)))
+                self._judge()
                 self._progress("load", 0, frame.rows)
             yield frame
 
@@ -239,11 +325,15 @@ class _Run:
             inserted=counts.inserted,
             updated=counts.updated,
             unchanged=counts.unchanged,
+            deleted=counts.deleted,
+            duplicates=counts.duplicates,
+            admin_filled=counts.admin_filled,
+            admin_mismatched=counts.admin_mismatched,
             repaired=found.repaired,
             rejected=found.rejected,
             problem_count=found.problem_count,
             problems=tuple(map(Problem.from_plain, found.problems)),
-            notes=tuple(map(Problem.from_plain, found.notes)),
+            notes=(*map(Problem.from_plain, found.notes), *self._mismatches),
             sha256=self._sha256,
         )
 
