@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any, Final
 
 import numpy as np
@@ -194,9 +196,10 @@ class Checker:
     def _gathered(batch: Batch, headings: tuple[str, ...]) -> list[dict[str, object]]:
         if not headings:
             return [{} for _ in batch.rows]
+        there = (_without_blanks(batch.columns[name]) for name in headings)
         return [
-            {name: raw for name, raw in zip(headings, cells, strict=True) if not is_null(raw)}
-            for cells in zip(*(batch.columns[name] for name in headings), strict=True)
+            {name: raw for name, raw in zip(headings, cells, strict=True) if raw is not None}
+            for cells in zip(*there, strict=True)
         ]
 
     @staticmethod
@@ -226,6 +229,13 @@ class Checker:
                     problems.append(
                         Problem(row, "ingest.duplicate", CODE, shorten(code), {"first": str(first)})
                     )
+
+
+def _without_blanks(cells: Sequence[object]) -> list[object]:
+    """Return a column with None wherever a cell holds nothing, as `is_null` has it."""
+    if set(map(type, cells)) <= {str, NoneType}:  # a loop without calls: most columns are text
+        return [None if not cell or cell.isspace() else cell for cell in cells]  # type: ignore[attr-defined]
+    return [None if is_null(cell) else cell for cell in cells]
 
 
 def _problem(row: int, field: str, raw: object, error: BadValueError) -> Problem:

@@ -22,7 +22,6 @@ FRAME_BYTES: Final = 4 << 20
 LONGEST_ROW_BYTES: Final = 128 << 20
 
 _SPECIAL: Final = ("\\", "\t", "\n", "\r")
-_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _QUOTED: Final = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 
@@ -83,7 +82,7 @@ def encode_column(kind: Kind, values: Sequence[Any]) -> list[str]:
     if make is None:  # it is text already
         there = [value for value in values if value is not None] if None in values else values
         if _has_special(there):
-            return [NULL if value is None else value.translate(_ESCAPES) for value in values]
+            return [NULL if value is None else _escaped(value) for value in values]
         if there is values:
             return list(values)
         return [NULL if value is None else value for value in values]
@@ -97,12 +96,18 @@ def _has_special(texts: Sequence[str]) -> bool:
     return any(mark in joined for mark in _SPECIAL)
 
 
+def _escaped(text: str) -> str:
+    # The backslash first. Four searches that find nothing cost less than one translate().
+    escaped = text.replace("\\", "\\\\").replace("\t", "\\t")
+    return escaped.replace("\n", "\\n").replace("\r", "\\r")
+
+
 def _array(items: Sequence[object]) -> str:
     """Return an array literal: every element in quotes, so that the word NULL is a text."""
     quoted = (
         "NULL" if item is None else '"' + str(item).translate(_QUOTED) + '"' for item in items
     )
-    return ("{" + ",".join(quoted) + "}").translate(_ESCAPES)
+    return _escaped("{" + ",".join(quoted) + "}")
 
 
 # repr of a float is the shortest text that reads back as the same number, as PostgreSQL's own is.
