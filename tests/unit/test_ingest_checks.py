@@ -76,8 +76,8 @@ def test_good_rows_come_out_as_columns(tmp_path: Path) -> None:
     ("field", "value", "key"),
     [
         ("population", "many", "ingest.type.integer"),
-        ("population", "1,000", "ingest.type.integer"),
-        ("population", "１２", "ingest.type.integer"),
+        ("population", "1,000", "ingest.type.separated"),
+        ("population", "１２²", "ingest.type.integer"),
         ("population", 1.5, "ingest.type.integer"),
         ("population", True, "ingest.type.integer"),
         ("population", -1, "ingest.range"),

@@ -263,7 +263,7 @@ def test_csv_tables_that_cannot_be_understood(tmp_path: Path, text: str, key: st
 
 def test_csv_of_unknown_encoding_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_bytes("code,lon,lat\n避,120,36\n".encode("utf-16"))
+    path.write_bytes("code,lon,lat\n避,120,36\n".encode("utf-16-be"))
     assert refusal(lambda: all_of(path)).key == "ingest.file.encoding"
 
 

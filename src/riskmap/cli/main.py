@@ -13,7 +13,7 @@ import typer
 from rich.table import Column, Table
 
 from riskmap import __version__
-from riskmap.cli import admin, analysis, demo, imports, roads, serve, sources, tables
+from riskmap.cli import admin, analysis, demo, imports, roads, serve, sources, tables, templates
 from riskmap.cli.opening import err, opened, out
 from riskmap.errors import EXIT_INPUT, EXIT_SETUP, RiskmapError, SetupError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("import")(imports.import_layer)
+app.command("template")(templates.write_template)
 app.command("circle")(analysis.circle)
 app.command("migrate")(admin.migrate_database)
 app.command("backup")(admin.backup_database)

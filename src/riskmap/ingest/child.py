@@ -8,6 +8,7 @@ standard error, which the parent keeps for its log.
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import importlib.util
 import os
@@ -36,6 +37,7 @@ from riskmap.ingest.request import Request
 LONGEST_REQUEST: Final = 64 << 20
 # Rows that were refused are copied, and problems told, at more length than the file has.
 _WRITTEN_TIMES: Final = 2
+_COLLECTED_EVERY: Final = 64
 _FULL: Final = (errno.EFBIG, errno.ENOSPC, errno.EDQUOT)
 
 
@@ -48,8 +50,13 @@ def main() -> int:
     out = _own_output()
     try:
         _give_up(request)
-        for message in _messages(request):
+        # Batches are millions of lists without a cycle: looking for cycles at every turn takes a
+        # quarter of all the time.
+        gc.disable()
+        for number, message in enumerate(_messages(request), 1):
             _send(out, message)
+            if number % _COLLECTED_EVERY == 0:
+                gc.collect()
     except RiskmapError as error:
         _send(out, Fault(error))
     except MemoryError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
@@ -13,12 +14,43 @@ import orjson
 from riskmap.catalog.spec import Field, Layer
 from riskmap.errors import InputError
 from riskmap.ingest.children import ChildConverter
+from riskmap.ingest.frames import ROW
 from riskmap.ingest.report import shorten
 from riskmap.ingest.values import BadValueError, Converter
 
 ATTRIBUTES: Final = "attributes"
-_GEOMETRY: Final = {"x": "x", "lon": "x", "y": "y", "lat": "y", "wkt": "wkt"}
+REASON: Final = "riskmap_reason"
+ADDED: Final = (ROW, REASON)
+"""What a file of rejected rows has beyond the original's columns: no import takes it for data."""
+
+_GEOMETRY: Final = ("x", "y", "lon", "lat", "easting", "northing", "wkt")
 _PARTS: Final = ("fields", "values", "constants")
+# A unit as the catalogue writes it (after NFKC: m² is m2) and as people write it in a heading.
+_UNIT_WORDS: Final = {
+    "m": ("米",),
+    "m2": ("平方米", "平米"),
+    "km2": ("平方公里", "平方千米"),
+    "m2/人": ("平方米/人",),
+    "t": ("吨",),
+    "s": ("秒",),
+    "min": ("分钟", "分"),
+    "m/s": ("米/秒",),
+    "°": ("度",),
+}
+
+
+def heading_word(text: str) -> str:
+    """Return a heading as it is compared: one width, no case, no outer spaces, no star.
+
+    A unit in brackets keeps its brackets and is written as the catalogue writes it.
+    """
+    word = unicodedata.normalize("NFKC", text).casefold().strip().strip("*").strip()
+    head, bracket, tail = word.rpartition("(")
+    if bracket and tail.endswith(")"):
+        unit = tail[:-1].strip()
+        unit = next((name for name, words in _UNIT_WORDS.items() if unit in words), unit)
+        word = f"{head.rstrip()}({unit})"
+    return word
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +73,8 @@ class FieldMapping:
 
     @property
     def coordinates(self) -> dict[str, str]:
-        """The columns that hold coordinates: x, y or wkt -> column. lon is x, lat is y."""
-        return {_GEOMETRY[name]: c for name, c in self.fields.items() if name in _GEOMETRY}
+        """What is said of the columns of coordinates: x, lon, wkt and so on -> column."""
+        return {name: c for name, c in self.fields.items() if name in _GEOMETRY}
 
 
 def read_mapping(path: Path | None = None, pairs: Sequence[str] = ()) -> FieldMapping:
@@ -65,20 +97,50 @@ def read_mapping(path: Path | None = None, pairs: Sequence[str] = ()) -> FieldMa
 
 def _read_file(path: Path) -> FieldMapping:
     try:
-        content = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
-    except (OSError, orjson.JSONDecodeError):
+        content = path.read_bytes()
+    except OSError:
         raise InputError("ingest.mapping.file", parameter="mapping", value=path.name) from None
-    if not isinstance(content, dict):
-        raise InputError("ingest.mapping.file", parameter="mapping", value=path.name)
-    for part, entries in content.items():
+    return parse_mapping(content, name=path.name)
+
+
+def parse_mapping(
+    content: bytes | str | dict[str, Any], *, name: str = "mapping", parameter: str = "mapping"
+) -> FieldMapping:
+    """Read a mapping from its JSON: `fields`, `values` and `constants`, each of them optional.
+
+    Parameters
+    ----------
+    content
+        The JSON as text, or already decoded.
+    name
+        What a message calls it: the file's name.
+    parameter
+        The parameter that a message names.
+
+    Raises
+    ------
+    InputError
+        It is no JSON, has another shape, or has a part of another name, which is named.
+    """
+    refused = InputError("ingest.mapping.file", parameter=parameter, value=shorten(name))
+    parts: Any = content
+    if isinstance(content, bytes | str):
+        try:
+            raw = content.encode() if isinstance(content, str) else content
+            parts = orjson.loads(raw.removeprefix(b"\xef\xbb\xbf"))
+        except (orjson.JSONDecodeError, UnicodeEncodeError):
+            raise refused from None
+    if not isinstance(parts, dict):
+        raise refused
+    for part, entries in parts.items():
         if part not in _PARTS:
-            raise InputError("ingest.mapping.part", parameter="mapping", value=shorten(part))
+            raise InputError("ingest.mapping.part", parameter=parameter, value=shorten(part))
         wanted = {"fields": str, "values": dict}.get(part, object)
         if not isinstance(entries, dict) or not all(
             isinstance(entry, wanted) for entry in entries.values()
         ):
-            raise InputError("ingest.mapping.file", parameter="mapping", value=path.name)
-    return FieldMapping(**content)
+            raise refused
+    return FieldMapping(**parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +217,13 @@ class Plan:
         declared: list[Any] = [*self._fields.values(), *layer.children]
         for attribute in ("name", "zh", "en"):
             for entry in declared:
-                words.setdefault(getattr(entry, attribute).casefold(), entry.name)
+                words.setdefault(heading_word(getattr(entry, attribute)), entry.name)
+        # With its own unit behind it, as templates write it, a label means the same.
+        for attribute in ("name", "zh", "en"):
+            for field_ in self._fields.values():
+                if field_.unit is not None:
+                    with_unit = f"{getattr(field_, attribute)}({field_.unit})"
+                    words.setdefault(heading_word(with_unit), field_.name)
         return words
 
     def field(self, name: str) -> Field:
@@ -180,7 +248,7 @@ class Plan:
         told = self._mapped.keys() | self.constants.keys()
         used = set(found.values())
         for heading in headings:
-            name = self._index.get(heading.strip().casefold())
+            name = self._index.get(heading_word(heading))
             if name is None or name in told or heading in used:
                 continue
             if name in found:
@@ -192,7 +260,7 @@ class Plan:
                     second=heading,
                 )
             found[name] = heading
-        taken = set(found.values())
+        taken = {*found.values(), *ADDED}
         return Assignment(
             fields={name: column for name, column in found.items() if name in self._fields},
             children={name: column for name, column in found.items() if name in self._children},

@@ -1,92 +1,79 @@
-"""CSV: utf-8 or gb18030, with columns of coordinates or one of WKT."""
+"""CSV and other tables of text, with columns of coordinates or one of WKT.
+
+The delimiter of `.tsv` is the tab. In `.csv` and `.txt` the heading line decides: whichever of
+comma, tab and semicolon splits it into the most cells, the comma when they split it alike.
+
+One million rows of ten fields take a few seconds because nothing here looks at single cells: rows
+become columns by `zip`, and coordinates that are plain numbers become points as arrays.
+"""
 
 from __future__ import annotations
 
-import codecs
 import csv
-from collections.abc import Iterator
-from io import TextIOWrapper
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import StringIO, TextIOWrapper
+from itertools import count, islice
 from pathlib import Path
 from typing import Final
 
-import shapely
-
 from riskmap.errors import InputError
-from riskmap.ingest.batches import BATCH_ROWS, Batch, Geometries, geometries, unreadable
-from riskmap.ingest.mapping import FieldMapping, missing_column
+from riskmap.ingest.batches import BATCH_ROWS, Batch, ReadOptions, unreadable
+from riskmap.ingest.headings import check_names, find_heading
+from riskmap.ingest.mapping import ADDED
 from riskmap.ingest.report import Problem, shorten
-from riskmap.ingest.values import BadValueError, is_null, read_number
+from riskmap.ingest.tables import guarded, table_batch
+from riskmap.ingest.text_encoding import find_encoding
 
-_PAIRS: Final = (("lon", "lat"), ("x", "y"), ("经度", "纬度"), ("longitude", "latitude"))
-_WKT: Final = ("wkt", "geometry")
-_CHUNK: Final = 1 << 20
+TEXT_TABLES: Final = (".csv", ".tsv", ".txt")
 _LONGEST_CELL: Final = 1 << 26
-
-
-def _encoding(path: Path) -> str:
-    """Find the encoding by decoding the whole file: a guess from its start can be wrong later."""
-    for name in ("utf-8-sig", "gb18030"):
-        decoder = codecs.getincrementaldecoder(name)()
-        try:
-            with path.open("rb") as file:
-                while chunk := file.read(_CHUNK):
-                    decoder.decode(chunk)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            continue
-        return name
-    raise InputError("ingest.file.encoding", parameter="file", value=path.name)
+_DELIMITERS: Final = (",", "\t", ";")
 
 
 class Csv:
-    """A table with a heading. Rows with no content at all are passed over but keep their number."""
+    """A table with a heading. Rows with no content at all are passed over but keep their number.
+
+    Raises
+    ------
+    InputError
+        The encoding, the heading or the columns of coordinates cannot be told.
+    """
 
     headings: tuple[str, ...] | None
 
-    def __init__(self, path: Path, mapping: FieldMapping) -> None:
+    def __init__(self, path: Path, options: ReadOptions) -> None:
         self._path = path
-        self._encoding = _encoding(path)
+        self._crs = options.crs
+        self._encoding = find_encoding(path, options.encoding)
         # The csv module's own limit (128 KiB) is shorter than the WKT of a district.
         csv.field_size_limit(_LONGEST_CELL)
-        with path.open(encoding=self._encoding, newline="") as file:
-            self._all = self._heading(file)
-        self._coordinates = self._find(mapping)
-        self._places = [self._all.index(column) for column in self._coordinates]
-        self.headings = tuple(h for h in self._all if h not in self._coordinates)
+        self._delimiter, cells = self._first_line()
+        names = check_names(cells, path.name)
+        self._heading = find_heading(names, options.mapping, options.crs, file=path.name)
+        self.headings = self._heading.others
 
-    def _heading(self, file: Iterator[str] | TextIOWrapper) -> list[str]:
-        try:
-            names = [name.strip() for name in next(csv.reader(file, strict=True), [])]
-        except csv.Error:
-            raise unreadable(self._path) from None
-        while names and not names[-1]:
-            names.pop()
-        for name in names:
-            if not name:
-                raise InputError("ingest.heading.empty", parameter="file", value=self._path.name)
-            if names.count(name) > 1:
-                raise InputError("ingest.heading.repeated", parameter="file", value=shorten(name))
-        return names
+    def _open(self) -> TextIOWrapper:
+        return TextIOWrapper(self._path.open("rb"), encoding=self._encoding, newline="")
 
-    def _find(self, mapping: FieldMapping) -> tuple[str, ...]:
-        """Find the columns of coordinates: as told, or by their names; never by a guess."""
-        told = mapping.coordinates
-        for name, column in told.items():
-            if column not in self._all:
-                raise missing_column(name, column, self._all)
-        if told:
-            if set(told) not in ({"x", "y"}, {"wkt"}):
-                raise InputError("ingest.coordinates.told", parameter="mapping")
-            return (told["wkt"],) if "wkt" in told else (told["x"], told["y"])
-        names = {name.casefold(): name for name in self._all}
-        found = [(names[x], names[y]) for x, y in _PAIRS if x in names and y in names]
-        texts = [(names[name],) for name in _WKT if name in names]
-        candidates: list[tuple[str, ...]] = [*found, *texts]
-        if len(candidates) != 1:
-            key = "ingest.coordinates.many" if candidates else "ingest.coordinates.none"
-            headings = ", ".join(shorten(name) for name in self._all)
-            raise InputError(key, parameter="file", value=self._path.name, headings=headings)
-        return candidates[0]
+    def _reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
+        # strict: without it an unclosed quotation mark swallows all rows after it.
+        return csv.reader(lines, delimiter=self._delimiter, strict=True)
+
+    def _first_line(self) -> tuple[str, list[str]]:
+        """Return the delimiter and the cells of the heading that it gives."""
+        delimiters = _DELIMITERS if self._path.suffix.lower() != ".tsv" else ("\t",)
+        found: list[tuple[str, list[str]]] = []
+        for delimiter in delimiters:
+            with self._open() as file:
+                try:
+                    cells = next(csv.reader(file, delimiter=delimiter, strict=True), [])
+                except csv.Error:
+                    continue
+            found.append((delimiter, cells))
+        if not found:
+            raise unreadable(self._path)
+        return max(found, key=lambda pair: len(pair[1]))  # the first of the longest
 
     def batches(self) -> Iterator[Batch]:
         """Yield all rows in the order of the file.
@@ -101,87 +88,141 @@ class Csv:
             self._path.open("rb") as raw,
             TextIOWrapper(raw, encoding=self._encoding, newline="") as file,
         ):
-            # strict: without it an unclosed quotation mark swallows all rows after it.
-            reader = csv.reader(file, strict=True)
+            reader = self._reader(file)
             next(reader)
-            rows: list[int] = []
-            cells: list[list[str]] = []
-            number = 0
+            number = 1
             while True:
-                try:
-                    row = next(reader, None)
-                except csv.Error:
-                    raise InputError(
-                        "ingest.csv.quotes", parameter="file", value=str(reader.line_num)
-                    ) from None
-                if row is None or len(rows) == BATCH_ROWS:
-                    if rows:
-                        yield self._batch(rows, cells, (min(raw.tell(), size), size))
-                    rows, cells = [], []
-                if row is None:
-                    return
-                number += 1
-                if any(row):
-                    rows.append(number)
-                    cells.append(row)
+                with _no_collection():
+                    try:
+                        cells = list(islice(reader, BATCH_ROWS))
+                    except csv.Error:
+                        line = str(reader.line_num)  # type: ignore[attr-defined]
+                        raise InputError(
+                            "ingest.csv.quotes", parameter="file", value=line
+                        ) from None
+                    if not cells:
+                        return
+                    taken = len(cells)
+                    batch = self._batch(number, cells, (min(raw.tell(), size), size))
+                    del cells
+                if batch.rows:
+                    yield batch
+                number += taken
 
-    def _batch(self, rows: list[int], cells: list[list[str]], position: tuple[int, int]) -> Batch:
+    def _batch(self, first: int, cells: list[list[str]], position: tuple[int, int]) -> Batch:
+        rows: list[int] = list(range(first, first + len(cells)))
+        width = len(self._heading.names)
         problems: list[Problem] = []
-        width = len(self._all)
-        for number, row in zip(rows, cells, strict=True):
-            if len(row) < width or any(row[width:]):
-                problems.append(
-                    Problem(
-                        number,
-                        "ingest.row.cells",
-                        value=shorten(",".join(row)),
-                        values={"cells": str(len(row)), "headings": str(width)},
-                    )
-                )
-                row.extend([""] * (width - len(row)))
-        columns: dict[str, list[object]] = {
-            heading: [row[place] for row in cells]
-            for place, heading in enumerate(self._all)
-            if heading not in self._coordinates
-        }
-        broken = {problem.row for problem in problems}
-        found = self._shapes(rows, cells, problems)
-        # A row of the wrong width has its cells under the wrong headings: say that and no more.
-        problems = [p for p in problems if p.row not in broken or p.key == "ingest.row.cells"]
-        return Batch(rows, columns, found, tuple(problems), position)
+        # Whole batches are right most of the time; only where one is not, each row is looked at.
+        if set(map(len, cells)) != {width} or not all(row[0] for row in cells):
+            there = [index for index, row in enumerate(cells) if any(row)]
+            rows = [rows[index] for index in there]
+            cells = [self._fitted(rows[at], cells[i], problems) for at, i in enumerate(there)]
+        columns = list(zip(*cells, strict=True)) if cells else [()] * width
+        return table_batch(self._heading, self._crs, rows, columns, problems, position)
 
-    def _shapes(
-        self, rows: list[int], cells: list[list[str]], problems: list[Problem]
-    ) -> Geometries:
-        texts = [[row[place] for place in self._places] for row in cells]
-        if len(self._places) == 1:
-            wkt = [None if is_null(text[0]) else text[0].strip() for text in texts]
-            shapes = shapely.from_wkt(wkt, on_invalid="ignore")
-            for number, text, shape in zip(rows, wkt, shapes, strict=True):
-                if shape is None and text is not None:
-                    column = self._coordinates[0]
-                    problems.append(
-                        Problem(number, "ingest.geometry.unreadable", column, shorten(text))
-                    )
-            return geometries(list(shapes))
-        xy: list[list[float]] = []
-        there: list[int] = []
-        for index, pair in enumerate(texts):
-            if all(map(is_null, pair)):
-                continue
-            numbers = []
-            for column, text in zip(self._coordinates, pair, strict=True):
-                try:
-                    numbers.append(float(read_number(text)))
-                except BadValueError:
-                    problems.append(
-                        Problem(rows[index], "ingest.coordinate", column, shorten(text))
-                    )
-            if len(numbers) == 2:
-                xy.append(numbers)
-                there.append(index)
-        found: list[object] = [None] * len(rows)
-        if xy:
-            for index, point in zip(there, shapely.points(xy), strict=True):
-                found[index] = point
-        return geometries(found)
+    def _fitted(self, number: int, row: list[str], problems: list[Problem]) -> list[str]:
+        """Return a row as wide as the heading; a problem where that loses or invents cells."""
+        width = len(self._heading.names)
+        if len(row) < width or any(row[width:]):
+            problems.append(
+                Problem(
+                    number,
+                    "ingest.row.cells",
+                    value=shorten(self._delimiter.join(row)),
+                    values={"cells": str(len(row)), "headings": str(width)},
+                )
+            )
+        return (row + [""] * (width - len(row)))[:width]
+
+    def write_rejected(self, target: Path, reasons: Iterator[tuple[int, str]]) -> int:
+        """Copy rows into a new file of the same delimiter and encoding, with number and reason.
+
+        The rows are copied as they stand, quotation marks included. Cells that a spreadsheet would
+        take for a formula are the sender's own and stay; the reasons never begin like one. UTF-8
+        gets its byte order mark, without which Excel shows no Chinese.
+
+        Parameters
+        ----------
+        reasons
+            Numbers of rows, ascending, and what is said of them.
+
+        Returns
+        -------
+        int
+            How many rows were copied; without any no file is written.
+        """
+        wanted = next(reasons, None)
+        if wanted is None:
+            return 0
+        copied = 0
+        with (
+            self._open() as file,
+            # Japanese cp932 lacks characters of a Chinese reason; the English one is beside it.
+            target.open("w", encoding=self._encoding, errors="replace", newline="") as out,
+        ):
+            taken: list[str] = []
+            reader = self._reader(_remember(file, taken))
+            heading = next(reader)
+            end = "\r\n" if taken[-1].endswith("\r\n") else "\n"
+            old = {place for place, name in enumerate(heading) if name.strip() in ADDED}
+            width = len(self._heading.names)
+            out.write(self._line(heading, taken, width, old, ADDED, end))
+            for number in count(1):
+                taken.clear()
+                if wanted is None or (row := next(reader, None)) is None:
+                    return copied
+                if number == wanted[0]:
+                    said = (str(number), guarded(wanted[1]))
+                    out.write(self._line(row, taken, width, old, said, end))
+                    copied += 1
+                    wanted = next(reasons, None)
+        return copied
+
+    def _line(
+        self,
+        row: list[str],
+        taken: list[str],
+        width: int,
+        old: set[int],
+        more: tuple[str, ...],
+        end: str,
+    ) -> str:
+        """Return a row's own text with further cells behind it.
+
+        Where the file has the two columns already (it is one of rejected rows, mended and not yet
+        right), their cells are left out and the row is written anew.
+        """
+        if old or len(row) > width:
+            text = self._written([c for place, c in enumerate(row[:width]) if place not in old])
+        else:
+            text = "".join(taken).removeprefix("\ufeff").rstrip("\r\n")
+        text += self._delimiter * (width - len(row))
+        return f"{text}{self._delimiter}{self._written(more)}{end}"
+
+    def _written(self, cells: Iterable[str]) -> str:
+        text = StringIO()
+        csv.writer(text, delimiter=self._delimiter, lineterminator="").writerow(cells)
+        return text.getvalue()
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep Python from looking for cycles among the lists of a batch: there are none.
+
+    It looks whenever 700 more lists exist, and a batch makes 10,000: half of the reading's time.
+    """
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
+
+
+def _remember(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
+    """Yield lines and keep them, so that the text of the row that they make is at hand."""
+    for line in lines:
+        taken.append(line)
+        yield line

@@ -13,13 +13,13 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from riskmap.errors import InputError
 from riskmap.ingest.archives import FULL, unpack
 from riskmap.ingest.batches import ReadOptions, Source
 from riskmap.ingest.packed import Packed
-from riskmap.ingest.read_csv import Csv
+from riskmap.ingest.read_csv import TEXT_TABLES, Csv
 from riskmap.ingest.read_flatgeobuf import FlatGeobuf
 from riskmap.ingest.read_gdb import Geodatabase
 from riskmap.ingest.read_geojson import GeoJson
@@ -27,6 +27,7 @@ from riskmap.ingest.read_geojsonseq import GeoJsonSeq
 from riskmap.ingest.read_gpkg import GeoPackage
 from riskmap.ingest.read_kml import KmlFile
 from riskmap.ingest.read_shapefile import Shapefile
+from riskmap.ingest.read_xlsx import EXCEL, Xlsx
 from riskmap.ingest.report import shorten
 
 _REMOTE: Final = re.compile(r"[/\\]*vsi|[a-z][a-z0-9+.-]+:[/\\]", re.IGNORECASE)
@@ -53,7 +54,8 @@ READERS: Final[dict[str, Callable[[Path, ReadOptions], Source]]] = {
     ".geojsonseq": GeoJsonSeq,
     ".ndjson": GeoJsonSeq,
     ".jsonl": GeoJsonSeq,
-    ".csv": lambda path, options: cast("Source", Csv(path, options.mapping)),
+    **dict.fromkeys(TEXT_TABLES, Csv),
+    **dict.fromkeys(EXCEL, Xlsx),
     ".shp": Shapefile,
     ".gpkg": GeoPackage,
     ".fgb": FlatGeobuf,
@@ -64,7 +66,7 @@ READERS: Final[dict[str, Callable[[Path, ReadOptions], Source]]] = {
 }
 """Ending -> reader. A reader is called with the path and the options, and raises InputError."""
 
-WITH_TABLES: Final = frozenset({".gpkg", ".gdb", ".kml", ".kmz", ".zip"})
+WITH_TABLES: Final = frozenset({".gpkg", ".gdb", ".kml", ".kmz", ".zip", *EXCEL})
 """Endings whose files may hold several tables, of which `options.table` names one."""
 
 

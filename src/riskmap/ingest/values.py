@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, tzinfo
 from typing import Final
@@ -21,8 +22,15 @@ _COMPACT: Final = re.compile(r"(\d{4})(\d\d)(\d\d)", re.ASCII)
 _LIST_MARKS: Final = re.compile(r"[;；、|,，]")
 _INT32: Final = 2**31 - 1
 _EXACT: Final = 2**53
-_TRUE: Final = frozenset(("true", "t", "yes", "y", "1", "是", "有"))
-_FALSE: Final = frozenset(("false", "f", "no", "n", "0", "否", "无"))
+_TRUE: Final = frozenset(("true", "t", "yes", "y", "1", "是", "有", "√", "✓", "✔"))
+_FALSE: Final = frozenset(("false", "f", "no", "n", "0", "否", "无", "×", "✗", "✘"))
+_SEPARATED: Final = re.compile(r"[+-]?[\d.,、' ]*\d[,、' ]\d[\d.,、' ]*", re.ASCII)
+# Digits, letters and marks as a Chinese keyboard writes them: １２．５ and －３. NFKC would go too
+# far: it makes 12 of 1².
+_HALF_WIDTH: Final = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
+    0x3000: " ",
+    0x2212: "-",
+}
 _LISTED: Final = 12
 
 
@@ -62,6 +70,11 @@ def storable(text: str) -> str:
     return text
 
 
+def to_half_width(text: str) -> str:
+    """Return a text with its full-width digits, letters and marks in half width."""
+    return text if text.isascii() else text.translate(_HALF_WIDTH)
+
+
 def to_json_text(value: object) -> str:
     """Return the JSON text of a value for a jsonb column.
 
@@ -78,6 +91,11 @@ def to_json_text(value: object) -> str:
     if "\\u0000" in dumped and "\\u0000" in dumped.replace("\\\\", ""):
         raise BadValueError("ingest.characters")
     return dumped
+
+
+def _word(text: str) -> str:
+    """Return a code or label as it is compared: 乡镇（街道）级 is 乡镇(街道)级."""
+    return unicodedata.normalize("NFKC", text).strip().casefold()
 
 
 def _text(raw: object) -> str:
@@ -103,7 +121,11 @@ def read_number(raw: object) -> int | float:
     if isinstance(raw, str):
         text = raw.strip()
         if not _NUMBER.fullmatch(text):
-            raise BadValueError("ingest.type.number")
+            text = to_half_width(text).strip()
+            if _SEPARATED.fullmatch(text):
+                raise BadValueError("ingest.type.separated")
+            if not _NUMBER.fullmatch(text):
+                raise BadValueError("ingest.type.number")
         return float(text)
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         raise BadValueError("ingest.type.number")
@@ -128,8 +150,9 @@ def within_int32(number: float) -> bool:
 def _integer(raw: object) -> int:
     try:
         number = read_number(raw)
-    except BadValueError:
-        raise BadValueError("ingest.type.integer") from None
+    except BadValueError as error:
+        separated = error.key == "ingest.type.separated"
+        raise BadValueError(error.key if separated else "ingest.type.integer") from None
     if isinstance(number, float) and not number.is_integer():
         raise BadValueError("ingest.type.integer")
     if not within_int32(number):
@@ -140,7 +163,7 @@ def _integer(raw: object) -> int:
 def _boolean(raw: object) -> bool:
     if isinstance(raw, bool):
         return raw
-    word = _text(raw).casefold() if isinstance(raw, str | int | float) else ""
+    word = to_half_width(_text(raw)).casefold() if isinstance(raw, str | int | float) else ""
     if word in _TRUE:
         return True
     if word in _FALSE:
@@ -164,8 +187,12 @@ def _read_datetime(text: str) -> datetime | None:
     day = _read_date(head)
     if day is None:
         return None
+    # Excel saves 8:30 as it shows it, ISO wants 08:30.
+    time = tail.strip()
+    if time[1:2] == ":":
+        time = f"0{time}"
     try:
-        return datetime.fromisoformat(f"{day.isoformat()}T{tail.strip()}" if mark else str(day))
+        return datetime.fromisoformat(f"{day.isoformat()}T{time}" if mark else str(day))
     except ValueError:
         return None
 
@@ -173,6 +200,8 @@ def _read_datetime(text: str) -> datetime | None:
 def _date(raw: object) -> date:
     """Read a date; a time of day is taken only when it is midnight, so that nothing is lost."""
     text = raw.strip() if isinstance(raw, str) else ""
+    if isinstance(raw, int | float) and not isinstance(raw, bool):
+        text = _text(raw)  # 20240305 in a cell of numbers; a serial number has five digits
     day = _read_date(text)
     if day is None:
         moment = _read_datetime(text)
@@ -228,7 +257,7 @@ class Converter:
         self._allowed: dict[str, object] = {}
         for value in field.values:
             for word in (str(value.code), value.zh, value.en):
-                self._allowed.setdefault(word.strip().casefold(), value.code)
+                self._allowed.setdefault(_word(word), value.code)
         self._read: dict[Kind, Callable[[object], object]] = {
             Kind.TEXT: _text,
             Kind.INTEGER: _integer,
@@ -271,9 +300,10 @@ class Converter:
     def _code_of(self, raw: object) -> object:
         try:
             word = _text(raw)
+            word = to_half_width(word)
             if self.field.kind in (Kind.INTEGER, Kind.NUMBER) and _NUMBER.fullmatch(word):
                 word = _text(float(word))
-            return self._allowed[word.casefold()]
+            return self._allowed[_word(word)]
         except (KeyError, BadValueError):
             listed = [f"{value.code} {value.zh}" for value in self.field.values[:_LISTED]]
             more = ["…"] if len(self.field.values) > _LISTED else []
