@@ -16,7 +16,7 @@ from ingest_help import geojson, point
 from maps_help import batches, column, packed, refused, source, write
 from riskmap.ingest import kml as kml_module
 from riskmap.ingest import read_geojson, read_geojsonseq, read_kml
-from riskmap.ingest.limits import Limits
+from riskmap.ingest.limits import FileLimits
 
 # As a phone and Google Earth write it: folders in folders, styles, a schema, 3D, a track.
 KML = """<?xml version="1.0" encoding="UTF-8"?>
@@ -133,9 +133,12 @@ def test_kml_over_its_size_is_refused_before_it_is_read(
     error = refused(path)
     assert error.key == "ingest.kml.large"
     assert "100 MB" in error.text("zh")
-    assert refused(kml(tmp_path), limits=Limits(max_kml_bytes=1000)).key == "ingest.kml.large"
+    assert refused(kml(tmp_path), limits=FileLimits(max_kml_bytes=1000)).key == "ingest.kml.large"
     monkeypatch.setattr(kml_module, "_CHUNK", 50)
-    assert refused(kml(tmp_path), limits=Limits(max_feature_bytes=100)).key == "ingest.feature.long"
+    assert (
+        refused(kml(tmp_path), limits=FileLimits(max_feature_bytes=100)).key
+        == "ingest.feature.long"
+    )
 
 
 def test_kmz_is_its_doc_kml_or_its_first(tmp_path: Path) -> None:
@@ -269,7 +272,7 @@ def test_a_file_of_something_else_is_no_sequence(
         assert refused(path).key == "ingest.geojsonseq.kind"
     path = sequence(tmp_path, json.dumps(point("a", note="x" * 5000)))
     monkeypatch.setattr(read_geojsonseq, "_CHUNK", 100)
-    assert refused(path, limits=Limits(max_feature_bytes=1000)).key == "ingest.feature.long"
+    assert refused(path, limits=FileLimits(max_feature_bytes=1000)).key == "ingest.feature.long"
 
 
 def test_a_sequence_written_by_gdal(tmp_path: Path) -> None:
@@ -414,7 +417,7 @@ def test_a_zip_needs_a_workspace(tmp_path: Path) -> None:
 def test_what_unpacks_to_more_than_the_limit(tmp_path: Path) -> None:
     shapefile(tmp_path / "in")
     path = packed(tmp_path / "a.zip", tmp_path / "in")
-    error = refused(path, workspace=tmp_path, limits=Limits(max_unpacked_bytes=300))
+    error = refused(path, workspace=tmp_path, limits=FileLimits(max_unpacked_bytes=300))
     assert error.key == "ingest.archive.large"
 
 
@@ -427,5 +430,5 @@ def test_headers_that_claim_a_smaller_size_are_not_believed(tmp_path: Path) -> N
     directory = data.rfind(b"PK\x01\x02")
     data[22:26] = data[directory + 24 : directory + 28] = struct.pack("<I", 10)
     path.write_bytes(data)
-    error = refused(path, workspace=tmp_path, limits=Limits(max_unpacked_bytes=1000))
+    error = refused(path, workspace=tmp_path, limits=FileLimits(max_unpacked_bytes=1000))
     assert error.key in ("ingest.archive.large", "ingest.file.unreadable")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from riskmap.crs.input import InputCrs
 from riskmap.errors import InputError
-from riskmap.ingest.limits import Limits
+from riskmap.ingest.limits import FileLimits
 from riskmap.ingest.mapping import FieldMapping
 from riskmap.ingest.report import Problem
 
@@ -77,7 +77,7 @@ class ReadOptions:
     table: str | None = None
     encoding: str | None = None
     workspace: Path | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: FileLimits = field(default_factory=FileLimits)
 
 
 class Source(Protocol):

@@ -41,9 +41,10 @@ GDAL_ERRORS: Final = (
     UnicodeDecodeError,
     ValueError,
     OverflowError,
-    # Of an empty list of layers or fields, in pyogrio 0.13.
+    # Of an empty list of layers or fields, and of a CRS that GDAL cannot write, in pyogrio 0.13.
     IndexError,
     TypeError,
+    UnboundLocalError,
 )
 
 # No .aux.xml beside a file that is only read. For every process: nobody wants them.

@@ -18,7 +18,7 @@ deflate can do 1,032 : 1, and only bombs come near that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class FileLimits:
     """What may be set otherwise where there is more memory or disk.
 
     Parameters
