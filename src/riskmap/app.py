@@ -27,6 +27,7 @@ from riskmap.api import (
     analysis,
     collections,
     hazard_levels,
+    history,
     imports,
     overview,
     problems,
@@ -198,6 +199,7 @@ def create_app(settings: Settings) -> FastAPI:
     checked = [Depends(caller)]
     for router in (
         collections.router,
+        history.router,
         overview.router,
         tiles.router,
         analysis.router,
@@ -215,7 +217,13 @@ def create_app(settings: Settings) -> FastAPI:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "X-API-Key", "Content-Type", "Idempotency-Key"],
+            allow_headers=[
+                "Authorization",
+                "X-API-Key",
+                "Content-Type",
+                "If-Match",
+                "Idempotency-Key",
+            ],
             expose_headers=[
                 "Location",
                 "Content-Disposition",

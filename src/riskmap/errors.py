@@ -10,6 +10,7 @@ The tree::
     ├── ForbiddenError          403  a good key whose role does not reach
     ├── NotFoundError           404  no such layer, feature, tile, route
     ├── ConflictError           409  it would break what is stored
+    ├── PreconditionError       412  it is not at the version that If-Match names
     ├── UnavailableError        503  database away, or no city, roads or people loaded yet
     ├── StorageFullError        507  the disk cannot hold it
     └── SetupError              503  this machine or database is not ready; the CLI exits with 2
@@ -95,6 +96,12 @@ class ConflictError(RiskmapError):
     """It would break what is stored."""
 
     status = 409
+
+
+class PreconditionError(RiskmapError):
+    """What is stored is not at the version that the caller's If-Match names."""
+
+    status = 412
 
 
 class UnavailableError(RiskmapError):

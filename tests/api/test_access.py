@@ -17,8 +17,9 @@ OPEN = (200,) * 8  # says nothing that a key unlocks, so it asks for none
 CHECKED = (200,) * 5 + (401,) * 3
 KEYED = (401, 200, 200, 200, 200, 401, 401, 401)
 ADMIN = (401, 403, 403, 403, 200, 401, 401, 401)
-EDITOR = (401, 403, 200, 403, 200, 401, 401, 401)
+LISTED = (401, 403, 200, 403, 200, 401, 401, 401)
 NONE = (401, 403, 404, 403, 404, 401, 401, 401)
+EDITOR = (401, 403, 400, 403, 400, 401, 401, 401)
 BODY = {"points": [[119.0, 36.5]]}  # outside the city: 400 says that the caller got through
 
 # (method, route's path) -> (address asked for, status for each of CALLERS)
@@ -36,17 +37,32 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
         "/collections/shelters/items/1",
         CHECKED,
     ),
+    ("GET", "/collections/{layer_id}/items/{feature_id}/history"): (
+        "/collections/shelters/items/1/history",
+        CHECKED,
+    ),
+    ("GET", "/collections/{layer_id}/items/{feature_id}/history/{version}"): (
+        "/collections/shelters/items/1/history/1",
+        CHECKED,
+    ),
+    # The body is that of another route: 400 says that the caller got through.
+    ("POST", "/collections/{layer_id}/items/{feature_id}/restore"): (
+        "/collections/shelters/items/1/restore",
+        EDITOR,
+    ),
     ("GET", "/tiles/{layers}/{z}/{x}/{y}.mvt"): ("/tiles/shelters/8/213/100.mvt", CHECKED),
     ("GET", "/overview"): ("/overview", CHECKED),
     ("GET", "/me"): ("/me", CHECKED),
     ("GET", "/audit"): ("/audit", ADMIN),
     # The body is no form: 400 says that the caller got through.
     ("POST", "/imports"): ("/imports", (401, 403, 400, 403, 400, 401, 401, 401)),
-    ("GET", "/imports"): ("/imports", EDITOR),
+    ("GET", "/imports"): ("/imports", LISTED),
     ("GET", "/imports/{import_id}"): ("/imports/1", NONE),
     ("GET", "/imports/{import_id}/rejected"): ("/imports/1/rejected", NONE),
     ("GET", "/imports/{import_id}/problems"): ("/imports/1/problems", NONE),
     ("POST", "/imports/{import_id}/cancel"): ("/imports/1/cancel", NONE),
+    # The body is that of another route.
+    ("POST", "/imports/{import_id}/undo"): ("/imports/1/undo", EDITOR),
     ("GET", "/analysis/reach"): (
         "/analysis/reach?lon=119&lat=36.5",
         (400,) * 5 + (401,) * 3,

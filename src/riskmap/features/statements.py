@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    FromClause,
     Select,
     String,
     any_,
@@ -32,14 +33,14 @@ from riskmap.features.where import conditions, table_for
 DECIMALS = 7
 
 
-def _child(layer: Layer, child: Child, *, restricted: bool) -> ColumnElement[Any]:
+def _child(source: FromClause, child: Child, *, restricted: bool) -> ColumnElement[Any]:
     """Return a child's rows; a caller who may not read restricted fields gets the public ones.
 
     Public are the fields that the child declares so, and no other key: what nobody modelled is
     unreviewed, like `attributes`. A row that is no object (psql can store one) is left out, and
     what is no array at all is null.
     """
-    column: ColumnElement[Any] = table_for(layer).c[child.name]
+    column: ColumnElement[Any] = source.c[child.name]
     if restricted:
         return column
     public = [field.name for field in child.fields if not field.restricted]
@@ -77,16 +78,21 @@ def _child(layer: Layer, child: Child, *, restricted: bool) -> ColumnElement[Any
     return func.coalesce(rows, nothing)
 
 
-def feature_text(query: FeatureQuery) -> ColumnElement[str]:
+def feature_text(query: FeatureQuery, source: FromClause | None = None) -> ColumnElement[str]:
     """Return the expression of one GeoJSON feature, built as text in PostGIS.
 
     Text concatenation is about twice as fast as json_build_object and knows no limit of 100
     arguments (PEERS-SERVING.md section 4). The numbers in the row come from `row_to_json`.
+
+    Parameters
+    ----------
+    source
+        What has the columns of the layer's table; None: the table itself.
     """
-    table = table_for(query.layer)
+    table = table_for(query.layer) if source is None else source
     columns: list[ColumnElement[Any]] = [table.c[field.name] for field in query.fields]
     columns += [
-        _child(query.layer, child, restricted=query.restricted).label(child.name)
+        _child(table, child, restricted=query.restricted).label(child.name)
         for child in query.layer.children
     ]
     properties = select(*columns).correlate(table).subquery("properties")

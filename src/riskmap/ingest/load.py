@@ -1,217 +1,164 @@
-"""All SQL of an import: COPY into a staging table, then one statement that inserts and updates.
-
-Rows that would not change are not touched: no version, no revision, no tile is invalidated, and
-no API writer waits for them. What a file does not speak of (a column it lacks) keeps its value.
-"""
+"""The load of an import, in one transaction: frames into a staging table, from there merged."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
 
-import psycopg
-from psycopg import sql
-from sqlalchemy import (
-    Boolean,
-    Column,
-    ColumnElement,
-    Executable,
-    Integer,
-    MetaData,
-    Select,
-    Table,
-    and_,
-    column,
-    func,
-    literal,
-    literal_column,
-    or_,
-    select,
-    table,
-    text,
-)
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.sql.expression import TableClause
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy.exc import IntegrityError
 
-from riskmap.catalog.spec import Layer
+from riskmap.catalog.spec import Layer, Role
 from riskmap.db.base import METADATA
 from riskmap.db.sessions import WriteSession
-from riskmap.errors import UnavailableError
-from riskmap.ingest.checks import Ready
+from riskmap.errors import ConflictError, InputError
+from riskmap.ingest import places, staging
+from riskmap.ingest.frames import Frame
+from riskmap.ingest.merge import Merge, Written
+from riskmap.ingest.report import Problem
+from riskmap.ingest.staging import writable
 
-_STAGING: Final = "riskmap_import"
-_ROW: Final = "riskmap_row"
-# The database gives these; the trigger raises version and updated_at on a change.
-_DATABASE_GIVES: Final = frozenset(("version", "created_at", "updated_at"))
-_STATED: Final = ("source_system", "source_crs")
+__all__ = ["MODES", "Counts", "check_mode", "load", "lock_layer", "writable"]
+
+MODES: Final = ("upsert", "replace", "append")
+
+Take = Callable[[Iterator[Problem]], None]
+"""Takes problems in the order of the file. It may raise: nothing is loaded then."""
 
 
 class Counts(NamedTuple):
-    """What became of the rows."""
+    """What became of the rows.
 
-    inserted: int
-    updated: int
-    unchanged: int
+    Parameters
+    ----------
+    deleted
+        Stored features of the source that the file no longer has (mode replace).
+    duplicates
+        Rows left out because their code is stored already (mode append).
+    admin_filled
+        Rows written with a division's code that their position gave.
+    admin_mismatched
+        Rows that state another division than their position, kept as stated.
+    inserted_ids
+        Ids of the new features.
+    """
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    duplicates: int = 0
+    admin_filled: int = 0
+    admin_mismatched: int = 0
+    inserted_ids: Sequence[Range[int]] = ()
 
 
-def writable(stored: Table) -> dict[str, Column[Any]]:
-    """Return the columns of a layer's table that an import fills."""
-    return {
-        name: c
-        for name, c in stored.columns.items()
-        if c.computed is None and c.identity is None and name not in _DATABASE_GIVES
-    }
+def check_mode(mode: str, max_bad_share: float) -> None:
+    """Refuse a mode that is none, and a replacement that would pass over bad rows.
+
+    Raises
+    ------
+    InputError
+        A feature whose row has a typo would be deleted: `replace` takes no bad row.
+    """
+    if mode not in MODES:
+        raise InputError("ingest.mode", parameter="mode", value=mode, known=", ".join(MODES))
+    if mode == "replace" and max_bad_share > 0:
+        raise InputError("ingest.mode.replace", parameter="max_bad_share", value=max_bad_share)
+
+
+def lock_layer(session: WriteSession, layer: Layer) -> None:
+    """Wait until no other import or undo works on the layer, and keep them out; others write on.
+
+    Two at once could wait for each other's rows.
+    """
+    session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtext(:name))"),
+        {"name": f"riskmap.import.{layer.table}"},
+    )
 
 
 def load(
     session: WriteSession,
     layer: Layer,
-    batches: Iterable[Ready],
+    frames: Iterable[Frame],
     *,
     source_system: str,
     source_crs: str,
+    mode: str = "upsert",
     dry_run: bool = False,
+    refuse: Take | None = None,
+    note: Take | None = None,
 ) -> Counts:
     """Put checked rows into a layer's table, in the session's transaction.
 
     Parameters
     ----------
-    batches
-        Rows with unique codes. An exception while they are drawn ends the load.
+    frames
+        Rows with unique codes. An exception while they are drawn ends the load. `replace` relies
+        on all rows of the file being among them.
     source_system
         Who the rows are from; (source_system, code) is the key.
+    mode
+        One of `MODES`; see `check_mode`.
     dry_run
         Only count what would happen.
+    refuse
+        Mode append: is given the rows whose code is stored already, before anything is written.
+    note
+        Is given the rows that state another division than their position.
 
     Raises
     ------
+    ConflictError
+        Somebody else stored the same code meanwhile.
     UnavailableError
         The connection was lost.
     """
+    lock_layer(session, layer)
     target = METADATA.tables[layer.table]
-    columns = writable(target)
-    # One import into a layer at a time, else two could wait for each other's rows. Others write on.
-    session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtext(:name))"),
-        {"name": f"riskmap.import.{layer.table}"},
+    staged = staging.stage(session, target, frames)
+    if not staged.count:
+        staging.drop(session)
+        return Counts()
+    located, new_only = layer.role is not Role.AREA, mode == "append"
+    merge = Merge(target, staged, source_system, source_crs, located, new_only)
+    duplicates = filled = mismatched = deleted = 0
+    if new_only:
+        duplicates = merge.count_stored(session)
+        if refuse is not None and duplicates:
+            refuse(merge.duplicates(session))
+    if located:
+        places.find_places(session, layer, merge.to_locate())
+        filled, mismatched = places.count(session)
+        if note is not None and mismatched:
+            note(places.notes(session))
+    written = merge.foresee(session) if dry_run else _write(session, merge)
+    if new_only and duplicates + written.inserted != staged.count:
+        # Stored since `refuse` was told, and so left out without a word.
+        raise ConflictError("ingest.race", parameter="mode")
+    if mode == "replace":
+        deleted = merge.foresee_missing(session) if dry_run else merge.delete_missing(session)
+    if located:
+        places.drop(session)
+    staging.drop(session)
+    return Counts(
+        written.inserted,
+        written.updated,
+        staged.count - duplicates - written.inserted - written.updated,
+        deleted,
+        duplicates,
+        filled,
+        mismatched,
+        written.inserted_ids,
     )
-    _create_staging(session, columns)
-    used, count = _copy(session, batches, set(columns))
-    session.execute(text(f"ANALYZE {_STAGING}"))
-    merge = _Merge(target, used, source_system, source_crs)
-    inserted = updated = 0
-    if count:
-        inserted, updated = merge.foresee(session) if dry_run else merge.write(session)
-    session.execute(text(f"DROP TABLE {_STAGING}"))
-    return Counts(inserted, updated, count - inserted - updated)
 
 
-def _create_staging(session: WriteSession, columns: dict[str, Column[Any]]) -> None:
-    staging = Table(
-        _STAGING,
-        MetaData(),
-        Column(_ROW, Integer),
-        *(Column(name, c.type) for name, c in columns.items() if name not in _STATED),
-        prefixes=["TEMPORARY"],
-        postgresql_on_commit="DROP",
-    )
-    staging.create(session.connection, checkfirst=False)
-
-
-def _copy(
-    session: WriteSession, batches: Iterable[Ready], known: set[str]
-) -> tuple[list[str], int]:
-    """COPY batch by batch, since each may have other columns; return all columns and the count."""
-    connection = session.connection.connection.driver_connection
-    assert isinstance(connection, psycopg.Connection)  # noqa: S101 - the only driver there is
-    used: dict[str, None] = {}
-    count = 0
-    for batch in batches:
-        strange = batch.columns.keys() - known
-        if strange:
-            raise KeyError(f"the table has no column {sorted(strange)}")
-        if not batch.rows:
-            continue
-        used |= dict.fromkeys(batch.columns)
-        count += len(batch.rows)
-        statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
-            sql.Identifier(_STAGING),
-            sql.SQL(", ").join(map(sql.Identifier, (_ROW, *batch.columns))),
-        )
-        try:
-            with connection.cursor() as cursor, cursor.copy(statement) as copy:
-                for row in zip(batch.rows, *batch.columns.values(), strict=True):
-                    copy.write_row(row)
-        except psycopg.OperationalError as error:
-            raise UnavailableError("database.away") from error
-    return list(used), count
-
-
-@dataclass(frozen=True, slots=True)
-class _Merge:
-    """The staged rows, the table they go to, and which columns the file speaks of."""
-
-    target: Table
-    used: list[str]
-    source_system: str
-    source_crs: str
-
-    def write(self, session: WriteSession) -> tuple[int, int]:
-        """Insert and update; return how many rows of each."""
-        staged, stored = self._staged(), self.target.alias("stored")
-        values: list[ColumnElement[Any]] = [
-            literal(self.source_system),
-            literal(self.source_crs),
-            *(staged.c[name] for name in self.used),
-        ]
-        # The join keeps unchanged rows out before ON CONFLICT, which would lock each of them.
-        rows = (
-            self._joined(staged, stored, values)
-            .where(or_(stored.c.id.is_(None), self._changed(stored, staged.c)))
-            .order_by(staged.c[_ROW])
-        )
-        statement = insert(self.target).from_select([*_STATED, *self.used], rows)
-        written = ("source_crs", *self.used)
-        touched = (
-            statement.on_conflict_do_update(
-                index_elements=["source_system", "code"],
-                set_={name: statement.excluded[name] for name in written if name != "code"},
-                where=self._changed(self.target, statement.excluded),
-            )
-            # xmax is 0 in a row that this statement made, and set in one that it changed.
-            .returning(literal_column("(xmax = 0)", Boolean).label("made"))
-            .cte("touched")
-        )
-        made = touched.c.made
-        counts = (func.count().filter(made), func.count().filter(~made))
-        return _pair(session, select(*counts).select_from(touched))
-
-    def foresee(self, session: WriteSession) -> tuple[int, int]:
-        """Count what `write` would insert and update, and write nothing."""
-        staged, stored = self._staged(), self.target.alias("stored")
-        new = stored.c.id.is_(None)
-        changed = and_(~new, self._changed(stored, staged.c))
-        wanted = (func.count().filter(new), func.count().filter(changed))
-        return _pair(session, self._joined(staged, stored, wanted))
-
-    def _staged(self) -> TableClause:
-        return table(_STAGING, column(_ROW), *(column(name) for name in self.used))
-
-    def _changed(self, target: Any, new: Any) -> ColumnElement[bool]:
-        """Say whether any column that the file speaks of differs from what is stored."""
-        names = [name for name in self.used if name != "code"]
-        differs = [target.c[name].is_distinct_from(new[name]) for name in names]
-        return or_(target.c.source_crs.is_distinct_from(self.source_crs), *differs)
-
-    def _joined(
-        self, staged: TableClause, stored: Any, wanted: Iterable[ColumnElement[Any]]
-    ) -> Select[Any]:
-        """Select from the staged rows, each beside the stored one of the same key."""
-        same = and_(stored.c.source_system == self.source_system, stored.c.code == staged.c.code)
-        return select(*wanted).select_from(staged.outerjoin(stored, same))
-
-
-def _pair(session: WriteSession, statement: Executable) -> tuple[int, int]:
-    first, second = list(session.execute(statement).one())
-    return int(first), int(second)
+def _write(session: WriteSession, merge: Merge) -> Written:
+    try:
+        return merge.write(session)
+    except IntegrityError as error:
+        if getattr(error.orig, "sqlstate", None) != "23505":  # unique_violation
+            raise
+        raise ConflictError("ingest.race", parameter="mode") from error

@@ -102,6 +102,10 @@ class ImportReport:
         The first repairs.
     dry_run
         Nothing was written; the counts say what would have been.
+    import_id
+        Its row in the list of imports; None: it has none (a dry run).
+    deleted, duplicates, admin_filled, admin_mismatched
+        As `riskmap.ingest.load.Counts` has them.
     """
 
     layer: str
@@ -109,10 +113,15 @@ class ImportReport:
     crs: str
     source_system: str
     dry_run: bool
+    import_id: int | None = None
     rows: int = 0
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
+    deleted: int = 0
+    duplicates: int = 0
+    admin_filled: int = 0
+    admin_mismatched: int = 0
     repaired: int = 0
     rejected: int = 0
     problem_count: int = 0
@@ -127,10 +136,15 @@ class ImportReport:
             "crs": self.crs,
             "source_system": self.source_system,
             "dry_run": self.dry_run,
+            "import_id": self.import_id,
             "rows": self.rows,
             "inserted": self.inserted,
             "updated": self.updated,
             "unchanged": self.unchanged,
+            "deleted": self.deleted,
+            "duplicates": self.duplicates,
+            "admin_filled": self.admin_filled,
+            "admin_mismatched": self.admin_mismatched,
             "repaired": self.repaired,
             "rejected": self.rejected,
             "problem_count": self.problem_count,
@@ -143,6 +157,11 @@ class ImportReport:
         counts = self.to_json() | {"kept": len(self.problems)}
         heading = "ingest.report.dry_run" if self.dry_run else "ingest.report.heading"
         lines = [say(heading, lang, **counts), say("ingest.report.counts", lang, **counts)]
+        if self.deleted:
+            lines.append(say("ingest.report.deleted", lang, **counts))
+        lines.append(say("ingest.report.admin", lang, **counts))
+        if self.import_id is not None:
+            lines.append(say("ingest.report.import", lang, **counts))
         for problem in (*self.problems, *self.notes):
             lines.append(say("ingest.report.row", lang, row=problem.row, reason=problem.text(lang)))
         if self.problem_count > len(self.problems):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
@@ -13,12 +14,21 @@ from riskmap.catalog.spec import Layer
 from riskmap.crs.input import read_crs
 from riskmap.db.sessions import Actor, Database, WriteSession
 from riskmap.errors import InputError
+from riskmap.ingest import store
 from riskmap.ingest.batches import ReadOptions, Source
 from riskmap.ingest.checks import Checker, Ready
-from riskmap.ingest.load import Counts, load
+from riskmap.ingest.frames import ROW, Columns, Frame, Rows
+from riskmap.ingest.load import Counts, check_mode, load
 from riskmap.ingest.mapping import FieldMapping, Plan
 from riskmap.ingest.readers import read
-from riskmap.ingest.report import ImportRejectedError, ImportReport, ProblemLog, shorten
+from riskmap.ingest.report import (
+    KEPT,
+    ImportRejectedError,
+    ImportReport,
+    Problem,
+    ProblemLog,
+    shorten,
+)
 from riskmap.ingest.values import BadValueError, storable
 from riskmap.units import Bbox
 
@@ -120,12 +130,28 @@ def import_file(
         told(stage, done, total)
 
     run = _Run(city, layer, path, options, watched)
-    with database.write(actor, timeout_s=0) as session:
-        if import_id is not None:
-            session.belongs_to_import(import_id)
-        report = run.report(run.load(session))
-        if before_commit is not None:
-            before_commit(session, report)
+    # An import that was asked for before is its asker's to settle, where it came to nothing.
+    asked = import_id is not None
+    try:
+        with database.write(actor, timeout_s=0) as session:
+            if import_id is None and not options.dry_run:
+                import_id = store.begin_import(session, run.entry(), actor)
+            if import_id is not None:
+                session.belongs_to_import(import_id)
+            counts = run.load(session)
+            report = run.report(counts, import_id)
+            if import_id is not None:
+                store.finish_import(session, import_id, report.to_json(), counts.inserted_ids)
+            if before_commit is not None:
+                before_commit(session, report)
+    except ImportRejectedError as error:
+        if import_id is not None and not asked:
+            # Its number is gone with the transaction that began it.
+            number = store.record_outcome(
+                database, actor, status="rejected", report=error.report, entry=run.entry()
+            )
+            raise ImportRejectedError(replace(error.report, import_id=number)) from None
+        raise
     return report
 
 
@@ -160,6 +186,7 @@ class _Run:
         share = options.max_bad_share
         if not (math.isfinite(share) and 0 <= share <= 1):
             raise InputError("ingest.share", parameter="max_bad_share", value=str(share))
+        check_mode(options.mode, share)
         self.source_system = _source_system(options.source_system)
         self.crs = read_crs(options.crs)
         self._layer = layer
@@ -182,11 +209,43 @@ class _Run:
         return load(
             session,
             self._layer,
-            self.ready(),
+            self.frames(),
             source_system=self.source_system,
             source_crs=self.crs.name,
+            mode=self._options.mode,
             dry_run=self._options.dry_run,
+            refuse=self._refuse,
+            note=self._note,
         )
+
+    def entry(self) -> store.Entry:
+        """Return what is known of the import before it runs."""
+        return store.Entry(
+            layer=self._layer.id,
+            file=self._path.name,
+            crs=self.crs.name,
+            source_system=self.source_system,
+            mode=self._options.mode,
+        )
+
+    def _refuse(self, problems: Iterator[Problem]) -> None:
+        self._log.reject(list(problems))
+        self._judge()
+
+    def _note(self, notes: Iterator[Problem]) -> None:
+        self._log.notes += islice(notes, max(0, KEPT - len(self._log.notes)))
+
+    def _judge(self) -> None:
+        if self._log.rejected > self._options.max_bad_share * self._log.rows:
+            raise ImportRejectedError(self.report(Counts()))
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the rows as COPY's text."""
+        for ready in self.ready():
+            if ready.rows:
+                yield Columns((ROW, *ready.columns))
+                lines = zip(ready.rows, *ready.columns.values(), strict=True)
+                yield Rows("".join(map(_line, lines)).encode(), len(ready.rows))
 
     def ready(self) -> Iterator[Ready]:
         """Yield checked rows; at the end, judge the file as a whole.
@@ -204,11 +263,10 @@ class _Run:
         if self._log.rows == 0:
             raise InputError("ingest.file.no_rows", parameter="file", value=self._path.name)
         self._plan.require(sorted(seen))
-        if self._log.rejected > self._options.max_bad_share * self._log.rows:
-            raise ImportRejectedError(self.report(Counts(0, 0, 0)))
+        self._judge()
         self._progress("load", 0, self._log.rows)
 
-    def report(self, counts: Counts) -> ImportReport:
+    def report(self, counts: Counts, import_id: int | None = None) -> ImportReport:
         """Return the report of what has happened so far."""
         log = self._log
         return ImportReport(
@@ -217,10 +275,15 @@ class _Run:
             crs=self.crs.name,
             source_system=self.source_system,
             dry_run=self._options.dry_run,
+            import_id=import_id,
             rows=log.rows,
             inserted=counts.inserted,
             updated=counts.updated,
             unchanged=counts.unchanged,
+            deleted=counts.deleted,
+            duplicates=counts.duplicates,
+            admin_filled=counts.admin_filled,
+            admin_mismatched=counts.admin_mismatched,
             repaired=log.repaired,
             rejected=log.rejected,
             problem_count=log.count,
@@ -237,3 +300,19 @@ def _source_system(name: str) -> str:
     if not name.strip() or len(name) > _LONGEST_NAME:
         raise InputError("ingest.source_system", parameter="source_system", value=shorten(name))
     return name.strip()
+
+
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def _line(cells: tuple[object, ...]) -> str:
+    return "\t".join(map(_cell, cells)) + "\n"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "\\N"
+    if isinstance(value, list):
+        quoted = (str(one).replace("\\", "\\\\").replace('"', '\\"') for one in value)
+        value = "{" + ",".join(f'"{one}"' for one in quoted) + "}"
+    return (value.hex() if isinstance(value, bytes) else str(value)).translate(_ESCAPES)
