@@ -214,7 +214,8 @@ def test_openapi_lists_every_route_once(served: Served) -> None:
         "/collections/{layer_id}/items/{feature_id}/history/{version}",
         "/collections/{layer_id}/items/{feature_id}/restore",
         "/imports", "/imports/{import_id}", "/imports/{import_id}/cancel",
-        "/imports/{import_id}/undo", "/imports/{import_id}/rejected", "/imports/{import_id}/problems",
+        "/imports/{import_id}/undo", "/imports/{import_id}/rejected",
+        "/imports/{import_id}/problems",
     }  # fmt: skip
     assert set(body["paths"]) == expected
     operations = [one for path in body["paths"].values() for one in path.values()]
