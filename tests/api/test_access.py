@@ -61,6 +61,8 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
     ("GET", "/imports/{import_id}/rejected"): ("/imports/1/rejected", NONE),
     ("GET", "/imports/{import_id}/problems"): ("/imports/1/problems", NONE),
     ("POST", "/imports/{import_id}/cancel"): ("/imports/1/cancel", NONE),
+    # The body is that of another route.
+    ("POST", "/imports/{import_id}/undo"): ("/imports/1/undo", WRONG),
     ("GET", "/analysis/reach"): (
         "/analysis/reach?lon=119&lat=36.5",
         (400,) * 5 + (401,) * 3,

@@ -101,7 +101,7 @@ def test_a_file_lands_and_the_import_tells_all(served: Served) -> None:
     assert found["report"]["inserted"] == 2 and found["problem"] is None
     assert found["actor"].startswith("key:") and found["request_id"] == "req-7"
     assert found["created_at"] <= found["started_at"] <= found["finished_at"]
-    assert {link["rel"] for link in found["links"]} == {"self"}
+    assert {link["rel"] for link in found["links"]} == {"self", "undo"}
     # What was sent is gone, and who did it is known to the audit.
     eventually(lambda: not (folder(served) / str(found["id"]) / "upload").exists())
     audit = served.get("/audit", "admin").json()["audit"]
@@ -549,6 +549,27 @@ def test_cancel_of_one_that_runs(served: Served) -> None:
         assert (found["status"], codes(served)) == ("cancelled", [])
     else:  # it was faster
         assert (answer.status_code, found["status"]) == (409, "done")
+
+
+def test_undo_takes_an_import_back_and_is_an_import_itself(served: Served) -> None:
+    first = ended(served, send(served))
+    path = f"/imports/{first['id']}/undo"
+    answer = served.client.post(path, json={}, headers=served.headers("editor"))
+    assert answer.status_code == 201, answer.text
+    undone = answer.json()
+    assert (undone["kind"], undone["undo_of"], undone["status"]) == ("undo", first["id"], "done")
+    assert undone["report"]["deleted"] == 2 and codes(served) == []
+    assert answer.headers["location"] == f"/imports/{undone['id']}"
+    again = served.client.post(path, headers=served.headers("editor"))
+    assert again.status_code == 409
+    redone = served.client.post(
+        f"/imports/{undone['id']}/undo",
+        json={"skip_changed": True},
+        headers=served.headers("editor"),
+    )
+    assert redone.status_code == 201 and codes(served) == ["R1", "R2"]
+    wrong = served.client.post(path, json={"force": True}, headers=served.headers("editor"))
+    assert (wrong.status_code, wrong.json()["parameter"]) == (400, "force")
 
 
 def test_openapi_shows_the_form(served: Served) -> None:

@@ -210,8 +210,12 @@ def test_openapi_lists_every_route_once(served: Served) -> None:
         "/tiles/{layers}/{z}/{x}/{y}.mvt", "/analysis/reach", "/analysis/response-circles",
         "/overview", "/analysis/coverage", "/analysis/hazard-levels",
         "/analysis/hazard-levels/{feature_id}",
+        "/collections/{layer_id}/items/{feature_id}/history",
+        "/collections/{layer_id}/items/{feature_id}/history/{version}",
+        "/collections/{layer_id}/items/{feature_id}/restore",
         "/imports", "/imports/{import_id}", "/imports/{import_id}/cancel",
-        "/imports/{import_id}/rejected", "/imports/{import_id}/problems",
+        "/imports/{import_id}/undo", "/imports/{import_id}/rejected",
+        "/imports/{import_id}/problems",
     }  # fmt: skip
     assert set(body["paths"]) == expected
     operations = [one for path in body["paths"].values() for one in path.values()]

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row
 
 from riskmap.access.keys import Caller, KeyRole
@@ -37,6 +38,7 @@ from riskmap.ingest.job import (
 )
 from riskmap.ingest.mapping import FieldMapping, parse_mapping
 from riskmap.ingest.run import ImportOptions
+from riskmap.ingest.undo import undo_import
 from riskmap.jobs import store as jobs
 
 router = APIRouter(prefix="/imports", tags=["imports"])
@@ -313,6 +315,37 @@ def cancel(request: Request, ctx: Ctx, who: Editor, lang: Language, import_id: s
     return JSONResponse(_shown(request, ctx, _find(ctx, import_id), lang), 202, NO_STORE)
 
 
+class UndoBody(BaseModel):
+    """How to take an import back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    skip_changed: bool = Field(
+        default=False, description="留下他人后来改过的要素 leave what others have changed since"
+    )
+
+
+@router.post("/{import_id}/undo", summary="撤销导入 Take an import back", response_model=None)
+def undo(
+    request: Request,
+    ctx: Ctx,
+    who: Editor,
+    lang: Language,
+    import_id: str,
+    body: UndoBody | None = None,
+) -> Response:
+    """Take a whole import back, ids kept; the answer is the undo, an import of its own."""
+    parameters(request, set())
+    number_ = integer(import_id, "id", least=1, most=_ID)
+    actor = _actor(request, who)
+    skip = body is not None and body.skip_changed
+    with ctx.database.write(actor, timeout_s=0) as session:
+        undone = undo_import(session, number_, actor=actor, skip_changed=skip)
+    row = _find(ctx, str(undone.import_id))
+    headers = {**NO_STORE, "Location": f"/imports/{row.id}"}
+    return JSONResponse(_shown(request, ctx, row, lang), 201, headers)
+
+
 @router.get("/{import_id}/rejected", summary="被拒收的行 Refused rows", response_model=None)
 def rejected(request: Request, ctx: Ctx, who: Editor, import_id: str) -> Response:
     """Download the refused rows in the file's own format, each with its reason."""
@@ -387,6 +420,8 @@ def _shown(
             if file is not None and file.stat().st_size:
                 media = _MEDIA.get(file.suffix, "application/x-ndjson")
                 links.append({"rel": stem, "type": media, "href": f"{here}/{stem}"})
+    if row.status == "done":
+        links.append({"rel": "undo", "type": "application/json", "href": f"{here}/undo"})
     if row.status in jobs.OPEN and row.job_id is not None:
         links.append({"rel": "cancel", "type": "application/json", "href": f"{here}/cancel"})
     body: dict[str, Any] = jsonable_encoder(fields)
