@@ -41,6 +41,7 @@ from riskmap.catalog.registry import load_catalog
 from riskmap.db.sessions import Database
 from riskmap.errors import RiskmapError, SetupError
 from riskmap.ingest.job import KIND, Folders, ImportKind
+from riskmap.ingest.run import Limits
 from riskmap.jobs.runner import Runner
 from riskmap.roads.graphs import Graphs
 from riskmap.settings import Settings, load_settings
@@ -164,7 +165,13 @@ def create_app(settings: Settings) -> FastAPI:
     catalog = load_catalog()
     graphs = Graphs(settings.data_dir, database)
     folders = Folders(settings.data_dir)
-    imports_kind = ImportKind(database, catalog, folders, settings.imports_keep_days)
+    imports_kind = ImportKind(
+        database,
+        catalog,
+        folders,
+        keep_days=settings.imports_keep_days,
+        limits=Limits.of(settings),
+    )
     runner = Runner(database, {KIND: imports_kind}, folders.place)
     context = Context(
         settings,

@@ -154,7 +154,7 @@ def test_a_mapping_is_used(served: Served) -> None:
         ({"max_bad_share": "nan"}, "max_bad_share", "parameter.number"),
         ({"datum_shift": "1,x"}, "datum_shift", "parameter.number"),
         ({"source_system": "x" * 65}, "source_system", "ingest.source_system"),
-        ({"mapping": "{"}, "mapping", "upload.json"),
+        ({"mapping": "{"}, "mapping", "ingest.mapping.file"),
         ({"mapping": "[]"}, "mapping", "ingest.mapping.file"),
         ({"mapping": '{"fields": {"no_such": "a"}}'}, "mapping", "ingest.mapping.field"),
         ({"colour": "red"}, "colour", "upload.field"),

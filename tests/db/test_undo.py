@@ -100,11 +100,11 @@ def test_an_undo_is_an_import_of_its_own(desk: Desk) -> None:
     with desk.database.read() as session:
         row = store.get_import(session, done.import_id)
         listed = store.list_imports(session)
-        assert store.get_import(session, report.import_id or 0)["undone_by"] == done.import_id
-    assert (row["kind"], row["undo_of"], row["status"]) == ("undo", report.import_id, "done")
-    assert (row["actor"], row["request_id"]) == (UNDOER.name, UNDOER.request_id)
-    assert row["report"] == done.to_json()
-    assert [one["id"] for one in listed] == [3, 2, 1]
+        assert store.get_import(session, report.import_id or 0).undone_by == done.import_id
+    assert (row.kind, row.undo_of, row.status) == ("undo", report.import_id, "done")
+    assert (row.actor, row.request_id) == (UNDOER.name, UNDOER.request_id)
+    assert row.report == done.to_json()
+    assert [one.id for one in listed] == [3, 2, 1]
     by_it = desk.rows(f"SELECT op, actor FROM history WHERE import_id = {done.import_id}")
     assert sorted(by_it) == [("delete", UNDOER.name), ("update", UNDOER.name)]
     [audit] = desk.rows("SELECT * FROM audit WHERE action = 'import.undo'")
@@ -310,8 +310,8 @@ def test_a_report_with_characters_that_cannot_be_stored(desk: Desk) -> None:
     )
     with desk.database.read() as session:
         row = store.get_import(session, number)
-    assert (row["file"], row["status"]) == ("a\ufffd.csv", "failed")
-    assert row["report"]["problems"] == [{"value": "x\ufffdy\ufffd", "三": ["\ufffd"]}]
+    assert (row.file, row.status) == ("a\ufffd.csv", "failed")
+    assert row.report["problems"] == [{"value": "x\ufffdy\ufffd", "三": ["\ufffd"]}]
 
 
 def test_rows_of_imports(desk: Desk) -> None:
@@ -320,17 +320,21 @@ def test_rows_of_imports(desk: Desk) -> None:
         queued = store.queue_import(
             session, entry, IMPORTER, idempotency_key="k", idempotency_hash="h"
         )
+    assert queued is not None
+    with desk.database.write(IMPORTER) as session:
+        again = store.queue_import(
+            session, entry, IMPORTER, idempotency_key="k", idempotency_hash="other"
+        )
+    assert again is None
     with desk.database.read() as session:
         found = store.find_by_key(session, IMPORTER.name, "k")
-        assert found is not None and tuple(found) == (queued, "h")
+        assert found is not None and (found.id, found.idempotency_hash) == (queued, "h")
         assert store.find_by_key(session, "key:other", "k") is None
-        assert store.list_imports(session, status="queued", layer="shelters")[0]["id"] == queued
+        assert store.list_imports(session, status="queued", layer="shelters")[0].id == queued
         assert store.list_imports(session, status="done") == []
         assert store.list_imports(session, before=queued) == []
-    with desk.database.write(IMPORTER) as session:
-        store.start_import(session, queued)
     store.record_outcome(desk.database, IMPORTER, status="cancelled", import_id=queued)
     # What has ended stays as it ended.
     store.record_outcome(desk.database, IMPORTER, status="failed", import_id=queued)
     with desk.database.read() as session:
-        assert store.get_import(session, queued)["status"] == "cancelled"
+        assert store.get_import(session, queued).status == "cancelled"

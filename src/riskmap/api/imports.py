@@ -25,7 +25,7 @@ from riskmap.db.city import City, read_city
 from riskmap.db.sessions import Actor
 from riskmap.errors import ConflictError, InputError, NotFoundError, RiskmapError
 from riskmap.i18n import Lang
-from riskmap.ingest import requested
+from riskmap.ingest import store
 from riskmap.ingest.job import (
     AXES,
     ENDINGS,
@@ -244,7 +244,7 @@ def _queue(ctx: Context, upload: Upload, actor: Actor) -> Row[Any]:
     with ctx.database.write(actor) as session:
         import_id, _ = queue_import(session, ctx.folders, upload, actor)
     with ctx.database.read() as session:
-        return requested.get(session, import_id)
+        return store.get_import(session, import_id)
 
 
 @router.get("", summary="导入列表 Imports", response_model=None)
@@ -273,7 +273,7 @@ def listed(
     most = integer(found.get("limit", "100"), "limit", least=1, most=MAX_LISTED)
     below = integer(found["before"], "before", least=1, most=_ID) if "before" in found else None
     with ctx.database.read() as session:
-        rows = requested.list_imports(
+        rows = store.list_imports(
             session,
             layer=found.get("layer"),
             status=found.get("status"),
@@ -384,7 +384,7 @@ def _attachment(name: str, import_id: int) -> dict[str, str]:
 def _find(ctx: Context, import_id: str) -> Row[Any]:
     number_ = integer(import_id, "id", least=1, most=_ID)
     with ctx.database.read() as session:
-        return requested.get(session, number_)
+        return store.get_import(session, number_)
 
 
 def _left(ctx: Context, row: Row[Any], stem: str) -> Path:

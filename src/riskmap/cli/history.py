@@ -33,13 +33,13 @@ def list_all(
     )
     with opened() as ready, ready.database.read() as session:
         for row in list_imports(session, layer=layer, status=status, limit=limit):
-            mode = row["mode"] if row["undo_of"] is None else f"undo {row['undo_of']}"
-            state = row["status"]
-            if row["undone_by"] is not None:
-                state += f" (undone by {row['undone_by']})"
-            when = f"{row['created_at']:%Y-%m-%d %H:%M}"
-            told = (row["layer"], row["file"], mode, state, row["actor"])
-            table.add_row(str(row["id"]), when, *told)
+            mode = row.mode if row.undo_of is None else f"undo {row.undo_of}"
+            state = row.status
+            if row.undone_by is not None:
+                state += f" (undone by {row.undone_by})"
+            when = f"{row.created_at:%Y-%m-%d %H:%M}"
+            told = (row.layer, row.file, mode, state, row.actor)
+            table.add_row(str(row.id), when, *told)
     out.print(table)
 
 
@@ -51,7 +51,7 @@ def show(import_id: Annotated[int, typer.Argument(help="编号 Its id")]) -> Non
     with opened() as ready, ready.database.read() as session:
         found = get_import(session, import_id)
     # Not through rich, which would wrap it.
-    typer.echo(json.dumps(found, ensure_ascii=False, indent=2, default=str))
+    typer.echo(json.dumps(dict(found._mapping), ensure_ascii=False, indent=2, default=str))
 
 
 @imports_app.command("rejected")
@@ -84,7 +84,7 @@ def undo(
     with opened() as ready:
         with ready.database.read() as session:
             found = get_import(session, import_id)
-        asked = {"import_id": import_id, "file": found["file"], "layer": found["layer"]}
+        asked = {"import_id": import_id, "file": found.file, "layer": found.layer}
         if not yes:
             question = "\n".join(say("imports.confirm", lang, **asked) for lang in LANGS)
             typer.confirm(question, abort=True)

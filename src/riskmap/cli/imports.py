@@ -14,6 +14,8 @@ from riskmap.cli.opening import err, opened, out, tell
 from riskmap.errors import EXIT_INPUT, InputError
 from riskmap.i18n import LANGS
 
+AXES_HELP: Final = "坐标顺序 en 东在前, ne 北在前 Which axis comes first, en or ne"
+SHIFT_HELP: Final = "转换参数 3 或 7 个数 Datum shift, 3 or 7 numbers: dx,dy,dz…"
 STAGES: Final = {"read": "读取 reading", "load": "入库 loading"}
 
 
@@ -29,15 +31,15 @@ def shift(text: str | None) -> tuple[float, ...]:
 
 def import_layer(
     layer: Annotated[str, typer.Argument(help="图层 Layer, see `riskmap layers`")],
-    file: Annotated[Path, typer.Argument(help="文件 File")],
-    crs: Annotated[str | None, typer.Option(help="坐标系(必填) CRS (needed), EPSG:4490")] = None,
-    axes: Annotated[
-        str, typer.Option(help="坐标顺序 en 东在前, ne 北在前 Which axis comes first, en or ne")
-    ] = "en",
-    datum_shift: Annotated[
-        str | None,
-        typer.Option("--shift", help="转换参数 3 或 7 个数 Datum shift, 3 or 7 numbers: dx,dy,dz…"),
+    file: Annotated[
+        Path,
+        typer.Argument(help="文件 File: GeoJSON, Shapefile, KML, CSV, Excel …"),
+    ],
+    crs: Annotated[
+        str | None, typer.Option(help="坐标系(必填) CRS (needed): EPSG:4490, GCJ02, BD09")
     ] = None,
+    axes: Annotated[str, typer.Option(help=AXES_HELP)] = "en",
+    datum_shift: Annotated[str | None, typer.Option("--shift", help=SHIFT_HELP)] = None,
     map_: Annotated[list[str] | None, typer.Option("--map", help="字段=列名 field=column")] = None,
     mapping: Annotated[
         Path | None, typer.Option(help="字段对照文件 Mapping file (fields, values, constants)")

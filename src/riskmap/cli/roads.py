@@ -10,15 +10,12 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from riskmap.cli.analysis import check_writable, unwritable
+from riskmap.cli.imports import AXES_HELP, SHIFT_HELP, shift
 from riskmap.cli.opening import opened, out, tell
 from riskmap.errors import InputError
 from riskmap.i18n import LANGS
 
 OSM_SUFFIXES: Final = (".pbf", ".osm")
-VECTOR_SUFFIXES: Final = (
-    *(".gpkg", ".shp", ".zip", ".geojson", ".json", ".geojsonl", ".geojsons", ".ndjson", ".fgb"),
-    *(".gdb", ".kml", ".kmz", ".csv", ".tsv", ".xlsx"),
-)
 
 roads_app = typer.Typer(help="路网 The road network", no_args_is_help=True)
 
@@ -27,6 +24,8 @@ roads_app = typer.Typer(help="路网 The road network", no_args_is_help=True)
 def roads_import(
     file: Annotated[Path, typer.Argument(help="OSM .pbf 或矢量线文件 OSM .pbf or a line layer")],
     crs: Annotated[str | None, typer.Option(help="坐标系 CRS of a vector file, EPSG:4490")] = None,
+    axes: Annotated[str, typer.Option(help=AXES_HELP)] = "en",
+    datum_shift: Annotated[str | None, typer.Option("--shift", help=SHIFT_HELP)] = None,
     map_: Annotated[
         list[str] | None,
         typer.Option(
@@ -64,6 +63,7 @@ def roads_import(
 
     from riskmap.crs.input import read_crs
     from riskmap.db.city import read_city
+    from riskmap.ingest.readers import READERS
     from riskmap.ingest.roads import import_lines, read_road_mapping
     from riskmap.roads.graphs import Graphs
     from riskmap.roads.load import replace_edges
@@ -72,12 +72,12 @@ def roads_import(
 
     # The format first: of a file that is none, a CRS would not make one.
     suffix = file.suffix.lower()
-    if suffix not in (*OSM_SUFFIXES, *VECTOR_SUFFIXES):
-        known = ", ".join((*OSM_SUFFIXES, *VECTOR_SUFFIXES))
+    if suffix not in (*OSM_SUFFIXES, *READERS):
+        known = ", ".join((*OSM_SUFFIXES, *READERS))
         raise InputError("roads.file_format", parameter="file", file=str(file), formats=known)
     if not file.exists():
         raise InputError("roads.file_missing", parameter="file", file=str(file))
-    if suffix in VECTOR_SUFFIXES and crs is None:
+    if suffix in READERS and crs is None:
         raise InputError("option.crs", parameter="--crs")
     if report is not None:
         check_writable(report, "--report")
@@ -95,7 +95,9 @@ def roads_import(
                     edges, found = import_lines(
                         file,
                         said,
-                        crs=read_crs(crs, parameter="--crs"),
+                        crs=read_crs(
+                            crs, parameter="--crs", axes=axes, datum_shift=shift(datum_shift)
+                        ),
                         table=table,
                         encoding=encoding,
                         workspace=Path(workspace),

@@ -29,6 +29,10 @@ class InputCrs(Protocol):
         """What a `datum` member of GeoJSON calls it: `gcj02`, `bd09`, `wgs84` for any other."""
 
     @property
+    def north_first(self) -> bool:
+        """Whether the first coordinate of a position is the northing (or latitude)."""
+
+    @property
     def decimals(self) -> int:
         """How many decimals hold a position to 0.1 mm."""
 

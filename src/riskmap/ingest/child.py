@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -30,6 +28,7 @@ if __name__ == "__main__":
 
 from riskmap.errors import InputError, RiskmapError, UnavailableError
 from riskmap.ingest import sandbox
+from riskmap.ingest.gdal import confine_gdal
 from riskmap.ingest.protocol import Done, Fault, Message, encode
 from riskmap.ingest.reading import read_frames, write_rejects
 from riskmap.ingest.request import Request
@@ -84,19 +83,13 @@ def _own_output() -> BinaryIO:
 
 def _give_up(request: Request) -> None:
     limits = request.limits
-    _confine_gdal()
+    confine_gdal()
     for note in sandbox.enter(
         memory_mb=limits.memory_mb,
         cpu_s=limits.minutes * 60,
         file_mb=_WRITTEN_TIMES * limits.max_mb,
     ):
         print(note, file=sys.stderr)  # noqa: T201 - the parent's log
-
-
-def _confine_gdal() -> None:
-    """Leave GDAL the drivers that readers use, where it is used at all."""
-    if importlib.util.find_spec("riskmap.ingest.gdal") is not None:
-        importlib.import_module("riskmap.ingest.gdal").confine_gdal()
 
 
 def _messages(request: Request) -> Iterator[Message]:

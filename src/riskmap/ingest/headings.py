@@ -53,7 +53,7 @@ _TOLD: Final = (
 
 def north_first(crs: InputCrs) -> bool:
     """Say whether a coordinate system takes the northing first: it was stated with `axes="ne"`."""
-    return bool(getattr(crs, "north_first", False))
+    return crs.north_first
 
 
 @dataclass(frozen=True, slots=True)

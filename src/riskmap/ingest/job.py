@@ -29,10 +29,11 @@ from riskmap.crs.input import read_crs
 from riskmap.db.city import City, read_city
 from riskmap.db.sessions import Actor, Database, WriteSession
 from riskmap.errors import InputError, UnprocessableError
-from riskmap.ingest import requested
+from riskmap.ingest import store
 from riskmap.ingest.mapping import FieldMapping, Plan
-from riskmap.ingest.report import ImportRejectedError, ImportReport, Problem, shorten
-from riskmap.ingest.run import ImportOptions, import_file
+from riskmap.ingest.readers import READERS
+from riskmap.ingest.report import ImportRejectedError, Problem, shorten
+from riskmap.ingest.run import ImportOptions, Limits, import_file
 from riskmap.jobs import store as jobs
 from riskmap.jobs.identity import is_gone, new_name
 from riskmap.jobs.runner import Handle
@@ -43,11 +44,8 @@ log = logging.getLogger("riskmap")
 KIND: Final = "import"
 MODES: Final = ("upsert", "replace", "append")
 AXES: Final = ("en", "ne")
-# What can come as one file; the readers say what is in it.
-ENDINGS: Final = (
-    *(".geojson", ".json", ".geojsonl", ".geojsons", ".ndjson", ".zip", ".gpkg", ".fgb"),
-    *(".kml", ".kmz", ".csv", ".tsv", ".txt", ".xlsx"),
-)
+# What can come as one file: a shapefile and a geodatabase are several, and come in a zip.
+ENDINGS: Final = tuple(ending for ending in READERS if ending not in (".shp", ".gdb"))
 _UPLOAD: Final = "upload"
 _INCOMING: Final = "incoming-"
 # File systems take 255 bytes; a Chinese character has three.
@@ -235,7 +233,7 @@ def queue_import(
     UnprocessableError
         The caller used this key for another request.
     """
-    asked = requested.Asked(
+    entry = store.Entry(
         layer=upload.layer,
         file=upload.file,
         sha256=upload.sha256,
@@ -243,16 +241,23 @@ def queue_import(
         source_system=upload.options.source_system,
         mode=upload.options.mode,
         options=options_to_json(upload.options),
+    )
+    import_id = store.queue_import(
+        session,
+        entry,
+        actor,
         idempotency_key=upload.key,
         idempotency_hash=upload.fingerprint,
     )
-    import_id = requested.begin(session, asked, actor)
     if import_id is None:
         key = upload.key or ""
-        earlier = requested.find_by_key(session, actor.name, key)
-        if earlier.idempotency_hash != upload.fingerprint:
+        earlier = store.find_by_key(session, actor.name, key)
+        if earlier is None or earlier.idempotency_hash != upload.fingerprint:
             raise UnprocessableError(
-                "idempotency.differs", parameter="Idempotency-Key", value=key, id=earlier.id
+                "idempotency.differs",
+                parameter="Idempotency-Key",
+                value=key,
+                id=earlier and earlier.id,
             )
         return earlier.id, False
     parameters = {
@@ -263,7 +268,7 @@ def queue_import(
         HOST: folders.place(),
     }
     job_id = jobs.queue(session, KIND, parameters, actor=actor.name, request_id=actor.request_id)
-    requested.belongs_to_job(session, import_id, job_id)
+    store.attach_job(session, import_id, job_id)
     folders.adopt(upload.folder, import_id)
     return import_id, True
 
@@ -272,12 +277,19 @@ class ImportKind:
     """How jobs of the kind import are run."""
 
     def __init__(
-        self, database: Database, catalog: Catalog, folders: Folders, keep_days: int
+        self,
+        database: Database,
+        catalog: Catalog,
+        folders: Folders,
+        *,
+        keep_days: int,
+        limits: Limits,
     ) -> None:
         self._database = database
         self._catalog = catalog
         self._folders = folders
         self._keep_days = keep_days
+        self._limits = limits
 
     def run(self, parameters: Mapping[str, Any], handle: Handle) -> Mapping[str, Any]:
         """Import the file; its rows, its report and the job's end are one transaction."""
@@ -286,8 +298,7 @@ class ImportKind:
         with self._database.read() as session:
             city = read_city(session)
 
-        def settle(session: WriteSession, report: ImportReport, status: str = "done") -> None:
-            requested.finish(session, import_id, report, status)
+        def settle(session: WriteSession, status: str) -> None:
             handle.finish(session, {"import_id": import_id, "status": status})
 
         try:
@@ -302,16 +313,18 @@ class ImportKind:
                 cancelled=handle.cancelled,
                 import_id=import_id,
                 work_dir=self._folders.of(import_id),
-                before_commit=settle,
+                limits=self._limits,
+                before_commit=lambda session, _report: settle(session, "done"),
             )
-        except ImportRejectedError as error:
+        except ImportRejectedError:
+            # Why is in the import's report, which stands already.
             with self._database.write(handle.actor) as session:
-                settle(session, error.report, "rejected")
+                settle(session, "rejected")
         return {}
 
     def ended(self, session: WriteSession, job: Job) -> None:
         """Write down that an import failed or was cancelled."""
-        requested.fail(session, int(job.parameters["import_id"]), job.status)
+        store.come_to_nothing(session, int(job.parameters["import_id"]), job.status)
 
     def clean(self, job: Job) -> None:
         """Remove the file that was sent."""
@@ -322,7 +335,7 @@ class ImportKind:
     def prepare(self) -> None:
         """Remove what earlier processes left."""
         with self._database.read() as session:
-            open_ids = requested.open_imports(session)
+            open_ids = store.open_imports(session)
         self._folders.prune(open_ids, self._keep_days)
 
 

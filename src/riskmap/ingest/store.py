@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
-from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy import ColumnElement, Row, Select, case, func, select, update
+from sqlalchemy.dialects.postgresql import Range, insert
 
 from riskmap.db.audit import record
 from riskmap.db.sessions import Actor, Database, ReadSession, WriteSession
-from riskmap.db.tables import IMPORTS
+from riskmap.db.tables import IMPORTS, JOBS
 from riskmap.errors import NotFoundError
 from riskmap.ingest.report import ImportReport
 
@@ -24,9 +24,7 @@ STATUSES: Final = ("queued", "running", "done", "rejected", "failed", "cancelled
 
 Outcome = Literal["rejected", "failed", "cancelled"]
 
-# What nobody asks for in a list: ids may be hundreds of thousands of ranges, and the key of a
-# request is its sender's.
-_KEPT_BACK: Final = frozenset(("inserted_ids", "idempotency_key", "idempotency_hash"))
+_OPEN: Final = ("queued", "running")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,16 +55,17 @@ def queue_import(
     actor: Actor,
     *,
     status: Literal["queued", "running"] = "queued",
-    job_id: int | None = None,
     idempotency_key: str | None = None,
     idempotency_hash: str | None = None,
-) -> int:
-    """Note an import that is to run; return its id.
+) -> int | None:
+    """Note an import that is to run; return its id, None where the actor's key has been used.
 
-    Raises
-    ------
-    sqlalchemy.exc.IntegrityError
-        The actor has used the idempotency key already; `find_by_key` tells for what.
+    Of two requests at once with one key, the second waits here until the first has committed.
+
+    Parameters
+    ----------
+    idempotency_key, idempotency_hash
+        The caller's own key for this request, and what was asked under it.
     """
     values = {
         "kind": "import" if entry.undo_of is None else "undo",
@@ -81,24 +80,37 @@ def queue_import(
         "actor": actor.name,
         "request_id": actor.request_id,
         "status": status,
-        "job_id": job_id,
         "idempotency_key": idempotency_key,
         "idempotency_hash": idempotency_hash,
     }
-    made = session.execute(insert(IMPORTS).values(values).returning(IMPORTS.c.id))
-    return int(made.scalar_one())
+    made = session.execute(
+        insert(IMPORTS)
+        .values(values)
+        .on_conflict_do_nothing(index_elements=["actor", "idempotency_key"])
+        .returning(IMPORTS.c.id)
+    )
+    found = made.scalar_one_or_none()
+    return None if found is None else int(found)
+
+
+def _note(
+    session: WriteSession,
+    entry: Entry,
+    actor: Actor,
+    status: Literal["queued", "running"] = "queued",
+) -> int:
+    """Note an import that has no key, so that nothing can stand against it."""
+    made = queue_import(session, entry, actor, status=status)
+    if made is None:
+        raise RuntimeError("an import without a key was taken for another one")
+    return made
 
 
 def begin_import(session: WriteSession, entry: Entry, actor: Actor) -> int:
     """Note an import that runs in this transaction; history and audit name it from here."""
-    import_id = queue_import(session, entry, actor, status="running")
+    import_id = _note(session, entry, actor, "running")
     session.belongs_to_import(import_id)
     return import_id
-
-
-def start_import(session: WriteSession, import_id: int) -> None:
-    """Say that a queued import runs."""
-    session.execute(update(IMPORTS).where(IMPORTS.c.id == import_id).values(status="running"))
 
 
 def attach_job(session: WriteSession, import_id: int, job_id: int) -> None:
@@ -168,38 +180,45 @@ def record_outcome(
         if import_id is None:
             if entry is None:
                 raise TypeError("neither entry nor import_id")
-            import_id = queue_import(session, entry, actor)
+            import_id = _note(session, entry, actor)
         if plain is not None:
             plain = _storable({**plain, "import_id": import_id})
-        session.execute(
-            update(IMPORTS)
-            .where(IMPORTS.c.id == import_id, IMPORTS.c.status.in_(("queued", "running")))
-            .values(status=status, report=plain, finished_at=func.clock_timestamp())
-        )
+        come_to_nothing(session, import_id, status, plain)
     return import_id
 
 
+def come_to_nothing(
+    session: WriteSession,
+    import_id: int,
+    status: str,
+    report: Mapping[str, Any] | None = None,
+) -> None:
+    """Note that an import that was open loaded nothing: rejected, failed or cancelled."""
+    session.execute(
+        update(IMPORTS)
+        .where(IMPORTS.c.id == import_id, IMPORTS.c.status.in_(_OPEN))
+        .values(status=status, report=report, finished_at=func.clock_timestamp())
+    )
+
+
 def find_by_key(session: ReadSession, actor: str, key: str) -> Row[Any] | None:
-    """Return id and `idempotency_hash` of the import for which an actor used a key."""
-    return session.execute(
-        select(IMPORTS.c.id, IMPORTS.c.idempotency_hash).where(
-            IMPORTS.c.actor == actor, IMPORTS.c.idempotency_key == key
-        )
-    ).first()
+    """Return the import for which an actor used a key."""
+    wanted = (IMPORTS.c.actor == actor) & (IMPORTS.c.idempotency_key == key)
+    return session.execute(_imports().where(wanted)).first()
 
 
-def get_import(session: ReadSession, import_id: int) -> dict[str, Any]:
-    """Return one import, as JSON knows it but for its times.
+def get_import(session: ReadSession, import_id: int) -> Row[Any]:
+    """Return one import beside its job.
 
     Raises
     ------
     NotFoundError
         There is no such import.
     """
-    found = session.execute(_imports().where(IMPORTS.c.id == import_id)).mappings().first()
+    found = session.execute(_imports().where(IMPORTS.c.id == import_id)).first()
     if found is None:
         raise NotFoundError("imports.unknown", parameter="import_id", value=import_id)
-    return dict(found)
+    return found
 
 
 def list_imports(
@@ -209,28 +228,52 @@ def list_imports(
     status: str | None = None,
     limit: int = 50,
     before: int | None = None,
-) -> list[dict[str, Any]]:
-    """Return imports, the newest first, below an id."""
+) -> Sequence[Row[Any]]:
+    """Return imports beside their jobs, the newest first, below an id."""
     statement = _imports().order_by(IMPORTS.c.id.desc()).limit(limit)
     if layer is not None:
         statement = statement.where(IMPORTS.c.layer == layer)
     if status is not None:
-        statement = statement.where(IMPORTS.c.status == status)
+        statement = statement.where(_STATUS.in_([status]))
     if before is not None:
         statement = statement.where(IMPORTS.c.id < before)
-    return [dict(row) for row in session.execute(statement).mappings()]
+    return session.execute(statement).all()
+
+
+def open_imports(session: ReadSession) -> set[int]:
+    """Return the ids of imports whose files are still needed."""
+    return set(session.execute(select(IMPORTS.c.id).where(IMPORTS.c.status.in_(_OPEN))).scalars())
+
+
+# While an import is open its job knows better whether it runs by now.
+_STATUS: Final[ColumnElement[str]] = case(
+    (IMPORTS.c.status.in_(_OPEN), func.coalesce(JOBS.c.status, IMPORTS.c.status)),
+    else_=IMPORTS.c.status,
+)
 
 
 def _imports() -> Select[Any]:
     """Select imports; `undone_by` is the one that took it back."""
-    columns: list[ColumnElement[Any]] = [c for c in IMPORTS.c if c.name not in _KEPT_BACK]
+    # Ids may be hundreds of thousands of ranges, which nobody asks for in a list.
+    kept_back = ("status", "inserted_ids")
+    columns: list[ColumnElement[Any]] = [c for c in IMPORTS.c if c.name not in kept_back]
     later = IMPORTS.alias("later")
     undone_by = (
         select(func.max(later.c.id))
         .where(later.c.undo_of == IMPORTS.c.id, later.c.status == "done")
         .scalar_subquery()
     )
-    return select(*columns, undone_by.label("undone_by"))
+    return select(
+        *columns,
+        _STATUS.label("status"),
+        undone_by.label("undone_by"),
+        JOBS.c.progress,
+        JOBS.c.problem,
+        JOBS.c.started_at,
+        JOBS.c.attempts,
+        JOBS.c.cancel_asked,
+        JOBS.c.parameters.label("job_parameters"),
+    ).select_from(IMPORTS.outerjoin(JOBS, IMPORTS.c.job_id == JOBS.c.id))
 
 
 def _storable(value: Any) -> Any:
