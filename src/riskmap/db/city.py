@@ -7,7 +7,6 @@ from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
 from pyproj import CRS, Proj
-from pyproj.aoi import AreaOfUse
 from pyproj.exceptions import CRSError
 from sqlalchemy import insert, select, text, update
 
@@ -43,11 +42,14 @@ def utm_srid(bbox: Bbox) -> int:
     return (32600 if bbox.south + bbox.north >= 0 else 32700) + zone
 
 
-def _is_for(area: AreaOfUse, box: Bbox) -> bool:
+def _is_for(crs: CRS, box: Bbox) -> bool:
     """Say whether the middle of a box lies in the area that a CRS is made for, or beside it.
 
     The middle: no zone holds a box wider than itself, such as that of a whole country.
     """
+    area = crs.area_of_use
+    if area is None:
+        return True
     lon, lat = (box.west + box.east) / 2, (box.south + box.north) / 2
     west, east = area.west - 1, area.east + 1
     # An area across 180 degrees has its west edge east of its east edge.
@@ -77,7 +79,7 @@ def check_city(city: City) -> None:
         raise InputError("city.crs", parameter="crs", value=city.local_srid, hint=hint) from None
     if not crs.is_projected or {axis.unit_name for axis in crs.axis_info} != {"metre"}:
         raise InputError("city.crs", parameter="crs", value=city.local_srid, hint=hint)
-    if crs.area_of_use is not None and not _is_for(crs.area_of_use, box):
+    if not _is_for(crs, box):
         raise InputError("city.crs_elsewhere", parameter="crs", value=city.local_srid, hint=hint)
     # Web Mercator is metres too, and a quarter too long at 36°: a local system is true to 1 %.
     factors = Proj(crs).get_factors((box.west + box.east) / 2, (box.south + box.north) / 2)
