@@ -15,7 +15,7 @@ ARGS ?=
 #: PAGE PAGE=no 不构建网页,例如连不上 npm 时 | PAGE=no builds no page, as where npm is out of reach
 PAGE ?= yes
 
-#: PROVE_KILLS make prove-crash 的次数,默认 60 | how many kills make prove-crash makes, default 60
+#: PROVE_KILLS make prove-… 的次数,默认 60 与 50 | how many kills make prove-crash (60) and prove-import (50) make
 
 # Read by riskmap itself:
 #: RISKMAP_HOST 监听地址,默认 127.0.0.1 | address to listen on, default 127.0.0.1
@@ -43,7 +43,7 @@ npm_stamp := web/node_modules/.installed
 npm = sh scripts/npm.sh $(VENV)/bin/python --prefix web
 wanted_page := $(if $(filter no,$(PAGE)),,$(page))
 
-.PHONY: help setup venv run web test prove-crash lint types imports fmt demo-files pictures constraints clean
+.PHONY: help setup venv run web test prove-crash prove-import lint types imports fmt demo-files pictures constraints clean
 
 help: ## 列出所有目标(默认) | list every target (default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { split($$2, t, " [|] "); \
@@ -101,6 +101,9 @@ test: $(dev_stamp) $(wanted_page) ## 全部检查与测试 | every check and tes
 
 prove-crash: $(dev_stamp) ## 导入与载入演示市时随机 kill -9(约十分钟) | kill -9 at random moments of imports and of the demo's load (some ten minutes)
 	$(VENV)/bin/python -m pytest -m prove tests/client/test_crash.py tests/client/test_demo.py $(ARGS)
+
+prove-import: $(dev_stamp) ## 上传导入时随机 kill -9 服务与 PostgreSQL,50 次 | kill -9 of service and PostgreSQL during uploads' imports, 50 times
+	$(VENV)/bin/python -m pytest -m prove tests/client/test_prove_import.py $(ARGS)
 
 lint: $(dev_stamp) ## 代码风格 | lint and format check
 	$(VENV)/bin/ruff check

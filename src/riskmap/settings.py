@@ -50,11 +50,7 @@ class Settings(BaseSettings):
         default=60, description="Time that reading and checking such a file may take."
     )
     import_max_mb: Annotated[int, Field(ge=1, le=1 << 20)] = Field(
-        default=2048, description="Size of the largest file to import, MB."
-    )
-
-    upload_max_mb: Annotated[int, Field(ge=1, le=1024**2)] = Field(
-        default=1024, description="Largest file that POST /imports takes, in MiB."
+        default=2048, description="Size of the largest file to import or to upload, MB."
     )
     imports_keep_days: Annotated[int, Field(ge=1, le=36500)] = Field(
         default=30, description="Days that refused rows and lists of problems are kept."

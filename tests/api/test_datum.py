@@ -17,6 +17,7 @@ from api_help import CATALOG, Served, serving
 from riskmap.crs.input import read_crs
 from riskmap.db.cluster import Cluster
 from riskmap.errors import InputError
+from riskmap.ingest.batches import ReadOptions
 from riskmap.ingest.read_geojson import GeoJson
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
@@ -260,12 +261,12 @@ def test_the_importer_reads_the_member_and_never_shifts_twice(
         if last:
             members = {**members, "datum": members.pop("datum")}
         file.write_text(json.dumps(members), encoding="utf-8")
-        (batch,) = GeoJson(file, read_crs("GCJ02")).batches()
+        (batch,) = GeoJson(file, ReadOptions(crs=read_crs("GCJ02"))).batches()
         landed = read_crs("GCJ02").to_wgs84(shapely.get_coordinates(batch.geometry))
         expected = np.vstack([coordinates(one["geometry"]) for one in plain.values()])
         assert np.abs(landed - expected).max() < 2.1e-7
         for other in ("BD09", "EPSG:4326", "EPSG:4490"):
             with pytest.raises(InputError) as caught:
-                list(GeoJson(file, read_crs(other)).batches())
+                list(GeoJson(file, ReadOptions(crs=read_crs(other))).batches())
             assert caught.value.key == "crs.differs"
             assert "gcj02" in str(caught.value) and other in str(caught.value)

@@ -276,14 +276,14 @@ def speak(port: int, head: dict[str, str], *pieces: bytes) -> tuple[int, dict[st
 
 
 def test_too_large_is_413_before_and_while_it_arrives(cluster: Cluster, migrated: str) -> None:
-    with limited(cluster, migrated, upload_max_mb=1) as (served, port):
+    with limited(cluster, migrated, import_max_mb=1) as (served, port):
         head = {**served.headers("editor"), "Content-Type": "multipart/form-data; boundary=x"}
         start = form(NAMED, STATED, end="") + (
             b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
         )
         status, body = speak(port, {**head, "Content-Length": str(10**10)}, start)
         assert (status, body["type"]) == (413, "urn:riskmap:problem:upload.too_large")
-        assert "1 MiB" in body["detail"] and "RISKMAP_UPLOAD_MAX_MB" in body["detail"]
+        assert "1 MiB" in body["detail"] and "RISKMAP_IMPORT_MAX_MB" in body["detail"]
         # Without a length it is counted as it comes.
         lump = b"%x\r\n%s\r\n" % (65536, b"a" * 65536)
         begin = b"%x\r\n%s\r\n" % (len(start), start)
@@ -299,7 +299,7 @@ def test_too_large_is_413_before_and_while_it_arrives(cluster: Cluster, migrated
 
 
 def test_a_full_disk_is_507(cluster: Cluster, migrated: str) -> None:
-    with limited(cluster, migrated, upload_max_mb=1024**2) as (served, port):
+    with limited(cluster, migrated, import_max_mb=1024**2) as (served, port):
         head = {**served.headers("editor"), "Content-Type": "multipart/form-data; boundary=x"}
         status, body = speak(port, {**head, "Content-Length": str(2**40)}, b"--x\r\n")
         assert (status, body["type"]) == (507, "urn:riskmap:problem:upload.disk_full")

@@ -208,7 +208,7 @@ def test_openapi_lists_every_route_once(served: Served) -> None:
         "/", "/livez", "/readyz", "/me", "/audit", "/collections", "/collections/{layer_id}",
         "/collections/{layer_id}/items", "/collections/{layer_id}/items/{feature_id}",
         "/tiles/{layers}/{z}/{x}/{y}.mvt", "/analysis/reach", "/analysis/response-circles",
-        "/overview", "/analysis/coverage", "/analysis/hazard-levels",
+        "/overview", "/analysis/coverage", "/analysis/hazard-levels", "/convert",
         "/analysis/hazard-levels/{feature_id}",
         "/collections/{layer_id}/items/{feature_id}/history",
         "/collections/{layer_id}/items/{feature_id}/history/{version}",

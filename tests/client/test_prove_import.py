@@ -75,7 +75,7 @@ class Prover:
         self.place = place
         self.outcomes: Counter[str] = Counter()
         self.version = 0
-        answer = place.done("keys", "create", "--name", "proof", "--role", "editor")
+        answer = place.done("keys", "create", "proof", "--role", "editor")
         token = next(word for word in answer.out.split() if word.startswith("rmk_"))
         self.headers = {"Authorization": f"Bearer {token}"}
         self.service = self.started()

@@ -217,7 +217,7 @@ async def send(request: Request, ctx: Ctx, who: Editor, lang: Language) -> Respo
         ctx.folders.incoming,
         into="upload",
         known=_FIELDS,
-        max_file_bytes=ctx.settings.upload_max_mb * MIB,
+        max_file_bytes=ctx.settings.import_max_mb * MIB,
         name_of=safe_name,
         at_file=asked.at_file,
     ) as (folder, form):
