@@ -6,19 +6,7 @@ import codecs
 import re
 from typing import Final
 
-from riskmap.errors import InputError
-
-STATED: Final = (
-    "utf-8",
-    "utf-8-sig",
-    "gb18030",
-    "gbk",
-    "cp936",
-    "cp932",
-    "shift_jis",
-    "big5",
-)
-"""What a caller may state."""
+from riskmap.ingest.text_encoding import known_encoding
 
 # GB 18030 contains GBK and GB 2312, and files that claim the smaller ones hold characters of it.
 _WIDER: Final = {"gbk": "gb18030", "gb2312": "gb18030", "cp936": "gb18030", "utf-8-sig": "utf-8"}
@@ -41,30 +29,15 @@ _LDID: Final = {
 _CODEPAGE: Final = re.compile(r"(?:ansi|oem|cp|windows)?[\s_-]*(\d{3,5})")
 
 
-def read_encoding(text: str | None, *, parameter: str = "encoding") -> str | None:
-    """Return the codec of a stated encoding; GBK is read as GB 18030, which contains it.
+def read_encoding(text: str | None) -> str | None:
+    """Return the codec of a stated encoding, without the mark that UTF-8 may begin with.
 
     Raises
     ------
     InputError
-        It is none of `STATED`.
+        There is no such encoding of texts.
     """
-    if text is None:
-        return None
-    word = text.strip().lower()
-    names = {codecs.lookup(name).name for name in STATED}
-    try:
-        name = codecs.lookup(word).name
-    except LookupError:
-        name = ""
-    if name not in names:
-        raise InputError(
-            "ingest.encoding.unknown",
-            parameter=parameter,
-            value=text[:40],
-            known=", ".join(STATED),
-        )
-    return _WIDER.get(name, name)
+    return None if text is None else known_encoding(text).removesuffix("-sig")
 
 
 def declared_encoding(text: str) -> str | None:
