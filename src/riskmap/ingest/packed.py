@@ -33,20 +33,7 @@ class Packed:
         return self._source.batches()
 
     def write_rejected(self, target: Path, reasons: Iterator[tuple[int, str]]) -> int:
-        """Copy the rows with these numbers, as the dataset's source does, into a zip.
-
-        Parameters
-        ----------
-        target
-            Zip (or KMZ) to be written; beside it a folder is made for the time being.
-        reasons
-            Number of a row and what is wrong with it, ascending.
-
-        Returns
-        -------
-        int
-            Rows written; without any there is no file.
-        """
+        """Copy the rows with these numbers, as the dataset's source does, into a zip."""
         folder = target.with_suffix(".parts")
         folder.mkdir()
         try:

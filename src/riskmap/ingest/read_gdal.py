@@ -231,20 +231,7 @@ class GdalTable:
         return [_plain(value) for value in column.tolist()]
 
     def write_rejected(self, target: Path, reasons: Iterator[tuple[int, str]]) -> int:
-        """Copy the rows with these numbers into a new file, with their number and the reason.
-
-        Parameters
-        ----------
-        target
-            File to be written (of a geodatabase: folder), or the .shp of the parts of a shapefile.
-        reasons
-            Number of a row and what is wrong with it, ascending.
-
-        Returns
-        -------
-        int
-            Rows written.
-        """
+        """Copy the rows with these numbers into a new file, with their number and the reason."""
         written = 0
         following = next(reasons, None)
         for page in self._pages():

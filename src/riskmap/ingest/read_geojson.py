@@ -152,20 +152,7 @@ class GeoJson:
                 yield to_batch(row + 1, pending, (size, size))
 
     def write_rejected(self, target: Path, reasons: Iterator[tuple[int, str]]) -> int:
-        """Copy the features with these numbers as they are written, with two properties more.
-
-        Parameters
-        ----------
-        target
-            File to be written.
-        reasons
-            Number of a row and what is wrong with it, ascending.
-
-        Returns
-        -------
-        int
-            Features written.
-        """
+        """Copy the features with these numbers as they are written, with two properties more."""
         written = 0
         # In the original's encoding, which the caller will state again; a reason's characters that
         # it lacks become question marks, the English reason stands beside.

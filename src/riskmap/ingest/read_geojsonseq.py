@@ -68,20 +68,7 @@ class GeoJsonSeq:
             raise InputError("ingest.geojsonseq.kind", parameter="file", value=self._path.name)
 
     def write_rejected(self, target: Path, reasons: Iterator[tuple[int, str]]) -> int:
-        """Copy the features with these numbers as they are written, with two properties more.
-
-        Parameters
-        ----------
-        target
-            File to be written.
-        reasons
-            Number of a row and what is wrong with it, ascending.
-
-        Returns
-        -------
-        int
-            Features written.
-        """
+        """Copy the features with these numbers as they are written, with two properties more."""
         written = 0
         separator = self._mark.decode() if self._mark == _SEPARATOR else ""
         with (

@@ -112,20 +112,7 @@ class KmlFile:
         )
 
     def write_rejected(self, target: Path, reasons: Iterator[tuple[int, str]]) -> int:
-        """Copy the placemarks with these numbers as they are written, with two Data more.
-
-        Parameters
-        ----------
-        target
-            File to be written.
-        reasons
-            Number of a row and what is wrong with it, ascending.
-
-        Returns
-        -------
-        int
-            Placemarks written.
-        """
+        """Copy the placemarks with these numbers as they are written, with two Data more."""
         written = 0
         codec = self._codec()
         with target.open("wb") as copy:
