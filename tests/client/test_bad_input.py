@@ -348,8 +348,8 @@ def test_a_replacement_keeps_what_is_not_given(here: Run) -> None:
 
 
 def test_roads_of_no_known_format(here: Run, tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("no roads")
-    for file in ("/etc/passwd", "notes.txt"):
+    (tmp_path / "notes.md").write_text("no roads")
+    for file in ("/etc/passwd", "notes.md"):
         for crs in ((), ("--crs", "EPSG:4326")):
             here("roads", "import", file, *crs).refused(EXIT_INPUT, ".pbf", ".gpkg", ".shp", file)
     missing = here("roads", "import", "none.gpkg", "--crs", "EPSG:4326")

@@ -278,7 +278,7 @@ def test_csv_rows_of_the_wrong_width_or_without_numbers_are_named(tmp_path: Path
         (3, "ingest.row.cells", None),
         (5, "ingest.coordinate", "lon"),
         (6, "ingest.coordinate", "lon"),
-        (7, "ingest.coordinate", "lon"),
+        (7, "ingest.required", "lon"),
     ]
 
 

@@ -61,9 +61,9 @@ _MEDIA: Final = {
     ".fgb": "application/vnd.flatgeobuf",
     ".kml": "application/vnd.google-earth.kml+xml",
     ".kmz": "application/vnd.google-earth.kmz",
-    ".csv": "text/csv; charset=utf-8",
-    ".tsv": "text/tab-separated-values; charset=utf-8",
-    ".txt": "text/plain; charset=utf-8",
+    ".csv": "text/csv",
+    ".tsv": "text/tab-separated-values",
+    ".txt": "text/plain",
     ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     ".zip": "application/zip",
 }

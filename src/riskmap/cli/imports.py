@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
+from riskmap.cli.analysis import check_writable
 from riskmap.cli.opening import err, opened, out, tell
 from riskmap.errors import EXIT_INPUT, InputError
 from riskmap.i18n import LANGS
@@ -87,6 +88,10 @@ def import_layer(
         dry_run=dry_run,
     )
     target = load_catalog().find(layer, parameter="LAYER")
+    if rejected is not None:
+        check_writable(rejected, "--rejected")
+        if rejected.exists():
+            raise InputError("imports.rejected_exists", parameter="--rejected", file=str(rejected))
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with opened() as ready, tempfile.TemporaryDirectory(prefix="riskmap-import-") as work:
         with ready.database.read() as session:
@@ -144,11 +149,15 @@ def copy_rejected(made: Path, target: Path) -> None:
     Raises
     ------
     InputError
-        It cannot be written there.
+        It cannot be written there, something is there already, or its ending is another format's.
     """
-    target = target.with_suffix(made.suffix)
+    if target.suffix.lower() != made.suffix:
+        raise InputError(
+            "imports.rejected_ending", parameter="FILE", file=str(target), ending=made.suffix
+        )
     try:
-        shutil.copy(made, target)
+        with made.open("rb") as source, target.open("xb") as copy:
+            shutil.copyfileobj(source, copy)
     except OSError as error:
         raise InputError(
             "option.output", parameter="FILE", file=str(target), reason=error.strerror

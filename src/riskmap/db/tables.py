@@ -270,7 +270,7 @@ RESPONSE_PHASES: Final = Table(
 )
 
 # Speed by the hour as a share of the free speed; no row: 1. Class '*' stands for every class that
-# has no row of its own. Circles and coverage by the hour read it.
+# has no row of its own. For circles and coverage by the hour, which do not read it yet.
 ROAD_TIME_FACTORS: Final = Table(
     "road_time_factors",
     METADATA,

@@ -104,6 +104,9 @@ def points(
             continue
         numbers = []
         for cell, name, axis in zip(cells, names, axes, strict=True):
+            if is_null(cell):
+                problems.append(Problem(rows[index], "ingest.required", name))
+                continue
             try:
                 numbers.append(read_coordinate(cell, axis))
             except BadValueError as error:

@@ -44,6 +44,8 @@ class Summary:
     ----------
     problems, notes
         The first of them as JSON; the file of all problems has the rest.
+    other_columns
+        Headings that are no field of the layer: their values went to `attributes`.
     """
 
     rows: int
@@ -52,6 +54,7 @@ class Summary:
     problem_count: int
     problems: list[dict[str, Any]] = field(default_factory=list)
     notes: list[dict[str, Any]] = field(default_factory=list)
+    other_columns: list[str] = field(default_factory=list)
 
 
 Frame = Columns | Rows | Reading | Summary

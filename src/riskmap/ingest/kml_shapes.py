@@ -79,6 +79,8 @@ def build(shape: Shape) -> Any:
                 raise KmlError(str(shape.coordinates))
             return shapely.Point(shape.coordinates[0])
         if shape.kind in ("LineString", "Track"):
+            if len(shape.coordinates) < 2:
+                raise KmlError(f"{shape.kind}: {len(shape.coordinates)}")
             return shapely.LineString(shape.coordinates)
         if shape.kind == "LinearRing":
             return shapely.LinearRing(shape.coordinates)

@@ -139,6 +139,7 @@ def _summary(found: Any) -> Summary:
         **{name: int(found[name]) for name in ("rows", "rejected", "repaired", "problem_count")},
         problems=list(found["problems"]),
         notes=list(found["notes"]),
+        other_columns=[str(name) for name in found["other_columns"]],
     )
     for problem in (*summary.problems, *summary.notes):
         Problem.from_plain(problem)

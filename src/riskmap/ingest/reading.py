@@ -22,7 +22,7 @@ from riskmap.ingest.encode import RowEncoder
 from riskmap.ingest.frames import Frame, Reading, Summary
 from riskmap.ingest.mapping import Plan
 from riskmap.ingest.readers import read
-from riskmap.ingest.report import Problem, ProblemLog
+from riskmap.ingest.report import KEPT, Problem, ProblemLog
 from riskmap.ingest.request import Request
 
 PROBLEMS: Final = "problems.jsonl"
@@ -79,8 +79,10 @@ def read_frames(request: Request) -> Iterator[Frame]:
         checker = Checker(request.layer, plan, crs, request.box, log, repair=options.repair)
         encoder = RowEncoder(request.layer)
         seen: set[str] = set(headings or ())
+        others: dict[str, None] = {}
         for batch in source.batches():
             seen |= batch.columns.keys()
+            others |= dict.fromkeys(plan.assign(batch.columns).rest)
             ready = checker.check(batch)
             if not (log.rejected and options.max_bad_share == 0):
                 yield from encoder.frames(ready)
@@ -95,6 +97,8 @@ def read_frames(request: Request) -> Iterator[Frame]:
         problem_count=log.count,
         problems=[problem.to_plain() for problem in log.problems],
         notes=[note.to_plain() for note in log.notes],
+        # A file of objects may use their keys as values: thousands of them tell nobody anything.
+        other_columns=list(others)[:KEPT],
     )
 
 

@@ -154,6 +154,10 @@ class ImportReport:
         As `riskmap.ingest.load.Counts` has them.
     sha256
         Of the file, or of the files of a folder one after another; None: it was not asked for.
+    other_columns
+        Headings that are no field of the layer: their values went to `attributes`.
+    refused
+        Nothing was loaded: more rows are bad than `max_bad_share` of them.
     """
 
     layer: str
@@ -176,6 +180,9 @@ class ImportReport:
     problems: tuple[Problem, ...] = ()
     notes: tuple[Problem, ...] = ()
     sha256: str | None = None
+    other_columns: tuple[str, ...] = ()
+    refused: bool = False
+    max_bad_share: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON knows it, texts in both languages."""
@@ -200,6 +207,9 @@ class ImportReport:
             "problems": [problem.to_json() for problem in self.problems],
             "notes": [note.to_json() for note in self.notes],
             "sha256": self.sha256,
+            "other_columns": list(self.other_columns),
+            "refused": self.refused,
+            "max_bad_share": self.max_bad_share,
         }
 
     def render(self, lang: Lang) -> str:
@@ -207,6 +217,16 @@ class ImportReport:
         counts = self.to_json() | {"kept": len(self.problems)}
         heading = "ingest.report.dry_run" if self.dry_run else "ingest.report.heading"
         lines = [say(heading, lang, **counts), say("ingest.report.counts", lang, **counts)]
+        if self.refused:
+            good = self.rows - self.rejected
+            share = f"{self.rejected / self.rows:.1%}" if self.rows else "-"
+            most = f"{self.max_bad_share:.1%}"
+            lines.append(
+                say("ingest.report.refused", lang, **counts, good=good, share=share, most=most)
+            )
+        if self.other_columns:
+            named = ", ".join(map(shorten, self.other_columns))
+            lines.append(say("ingest.report.others", lang, named=named, layer=self.layer))
         if self.deleted:
             lines.append(say("ingest.report.deleted", lang, **counts))
         lines.append(say("ingest.report.admin", lang, **counts))

@@ -293,7 +293,7 @@ class _Run:
     def _judge(self) -> None:
         found = self._summary
         if found.rejected > self._request.options.max_bad_share * found.rows:
-            raise ImportRejectedError(self.report(Counts()))
+            raise ImportRejectedError(replace(self.report(Counts()), refused=True))
 
     def _judged(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         """Pass the frames on; at the end, judge the file as a whole.
@@ -335,6 +335,8 @@ class _Run:
             problems=tuple(map(Problem.from_plain, found.problems)),
             notes=(*map(Problem.from_plain, found.notes), *self._mismatches),
             sha256=self._sha256,
+            other_columns=tuple(found.other_columns),
+            max_bad_share=self._request.options.max_bad_share,
         )
 
 

@@ -233,6 +233,13 @@ def _tell_outside(
         faults.append(Fault(index, key, _position(xy), limits))
 
 
+def _first_outside(was: Any, converted: Any, box: Bbox) -> Positions:
+    """Return the first position, as the file has it, that lies outside the box."""
+    lon, lat = shapely.get_coordinates(converted).T
+    within = (lon >= box.west) & (lon <= box.east) & (lat >= box.south) & (lat <= box.north)
+    return np.asarray(shapely.get_coordinates(was)[np.argmin(within)])
+
+
 def _inside(
     flat: Geometries,
     converted: Geometries,
@@ -252,7 +259,12 @@ def _inside(
     finite = np.array(
         [np.isfinite(shapely.get_coordinates(shape)).all() for shape in converted[outside]]
     )
-    first = np.array([shapely.get_coordinates(shape)[0] for shape in flat[outside]])
+    first = np.array(
+        [
+            _first_outside(was, shape, box)
+            for was, shape in zip(flat[outside], converted[outside], strict=True)
+        ]
+    )
     _tell_outside(outside, fits, finite, first, crs=crs, box=box, faults=faults)
     good[outside] = False
 

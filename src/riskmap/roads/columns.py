@@ -24,9 +24,24 @@ FLAGS: Final = {
     **dict.fromkeys(("0", "0.0", "false", "f", "no", "n", "否", "无"), False),
 }
 ONEWAYS: Final = {
-    **dict.fromkeys(("both", "b", "0", "0.0", "no", "n", "false", "双向", "双向通行"), "both"),
+    **dict.fromkeys(("both", "b", "0", "0.0", "no", "n", "false", "否", "无"), "both"),
+    **dict.fromkeys(("双向", "双向通行"), "both"),
     **dict.fromkeys(
-        ("forward", "f", "ft", "1", "1.0", "yes", "y", "true", "单行", "单向", "正向", "顺向"),
+        (
+            "forward",
+            "f",
+            "ft",
+            "1",
+            "1.0",
+            "yes",
+            "y",
+            "true",
+            "是",
+            "单行",
+            "单向",
+            "正向",
+            "顺向",
+        ),
         "forward",
     ),
     **dict.fromkeys(("backward", "t", "tf", "-1", "-1.0", "reverse", "反向", "逆向"), "backward"),
