@@ -33,7 +33,11 @@ def test_what_came_in_can_be_told_and_taken_back() -> None:
         options = ("--crs", "EPSG:4326", "--source", "bureau")
         place.done(*base, "good.csv", *options)
 
-        refused = place.run(*base, "bad.geojson", *options, "--rejected", "out.txt")
+        before = (place.cwd / "bad.geojson").read_bytes()
+        for wrong in ("out.txt", "bad.geojson"):
+            place.run(*base, "bad.geojson", *options, "--rejected", wrong).refused(1, wrong)
+        assert (place.cwd / "bad.geojson").read_bytes() == before
+        refused = place.run(*base, "bad.geojson", *options, "--rejected", "out.geojson")
         assert refused.code == EXIT_INPUT, refused
         assert "3 rows read" in refused.err and "row 3" in refused.err
         [kept] = features(place.cwd / "out.geojson")

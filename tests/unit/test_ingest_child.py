@@ -336,7 +336,7 @@ def test_rejected_rows_are_copied_with_their_reasons(
     first, second = target.read_text().splitlines()
     assert first.startswith("2:坐标 0, 0")
     assert "; population: -1 does not lie" in first or "population: -1" in first
-    assert second.startswith("3:code 必填 / code is required")
+    assert second.startswith("3:统一编号(code) 必填 / code is required")
 
 
 def test_the_task_of_rejects_through_the_process(tmp_path: Path) -> None:

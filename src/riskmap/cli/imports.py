@@ -90,6 +90,14 @@ def import_layer(
     target = load_catalog().find(layer, parameter="LAYER")
     if rejected is not None:
         check_writable(rejected, "--rejected")
+        ending = ".zip" if file.is_dir() else file.suffix.lower()
+        if rejected.suffix.lower() != ending:
+            raise InputError(
+                "imports.rejected_ending",
+                parameter="--rejected",
+                file=str(rejected),
+                ending=ending,
+            )
         if rejected.exists():
             raise InputError("imports.rejected_exists", parameter="--rejected", file=str(rejected))
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

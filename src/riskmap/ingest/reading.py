@@ -75,7 +75,8 @@ def read_frames(request: Request) -> Iterator[Frame]:
         file = None
         if request.work_dir is not None:
             file = stack.enter_context((request.work_dir / PROBLEMS).open("wb"))
-        log = ProblemLog(file=file)
+        labels = {field.name: field.zh for field in request.layer.fields}
+        log = ProblemLog(file=file, labels=labels)
         checker = Checker(request.layer, plan, crs, request.box, log, repair=options.repair)
         encoder = RowEncoder(request.layer)
         seen: set[str] = set(headings or ())

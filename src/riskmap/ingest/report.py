@@ -13,6 +13,8 @@ from riskmap.errors import ConflictError, InputError
 from riskmap.i18n import LANGS, Lang, say
 
 KEPT: Final = 100
+LABEL: Final = "label"
+"""In a problem's values: the Chinese label of its field."""
 _SHOWN: Final = 60
 
 
@@ -47,8 +49,17 @@ class Problem:
     values: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def text(self, lang: Lang) -> str:
-        """Return the reason in one language."""
-        return say(self.key, lang, field=self.field, value=self.value, **self.values)
+        """Return the reason in one language; a field is called as its readers call it."""
+        label = self.values.get(LABEL)
+        field = f"{label}({self.field})" if label and lang == "zh" else self.field
+        return say(self.key, lang, field=field, value=self.value, **self.values)
+
+    def labelled(self, labels: Mapping[str, str]) -> Problem:
+        """Return it with the Chinese label of its field, if that is one of these."""
+        label = labels.get(self.field or "")
+        if label is None or label == self.field:
+            return self
+        return dataclasses.replace(self, values={**self.values, LABEL: label})
 
     def to_plain(self) -> dict[str, Any]:
         """Return what `from_plain` reads: the key instead of texts."""
@@ -101,10 +112,18 @@ class ProblemLog:
     ----------
     file
         Gets all of them, one line of JSON each, in the order of their rows.
+    labels
+        Field -> its Chinese label.
     """
 
-    def __init__(self, keep: int = KEPT, file: BinaryIO | None = None) -> None:
+    def __init__(
+        self,
+        keep: int = KEPT,
+        file: BinaryIO | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
         self._keep = keep
+        self._labels = labels or {}
         self._file = file
         self.problems: list[Problem] = []
         self.notes: list[Problem] = []
@@ -118,7 +137,8 @@ class ProblemLog:
         rows = {problem.row for problem in problems}
         self.count += len(problems)
         self.rejected += len(rows)
-        ordered = sorted(problems, key=lambda problem: problem.row)
+        labelled = (problem.labelled(self._labels) for problem in problems)
+        ordered = sorted(labelled, key=lambda problem: problem.row)
         self.problems += ordered[: max(0, self._keep - len(self.problems))]
         if self._file is not None:
             for problem in ordered:
