@@ -236,3 +236,24 @@ def test_nanjings_roads_lie_in_its_districts_once_these_are_read_as_gcj02() -> N
     vertices = shapely.transform(vertices, crs.from_wgs84)
     assert outside(districts) == 104
     assert int((~shapely.is_valid(districts)).sum()) == 2
+
+
+# ---- what a .prj may say
+
+
+@pytest.mark.parametrize("form", ["WKT1_GDAL", "WKT1_ESRI", "WKT2_2019"])
+@pytest.mark.parametrize("code", [4490, 4500, 4528, 4547, 4549, 32650, 3857, 6677, 31982])
+def test_a_declaration_agrees_whatever_program_wrote_it(code: int, form: str) -> None:
+    """WKT1_GDAL is how spatial_ref_sys and its exporters spell it, ESRI's has other names."""
+    declared = CRS.from_epsg(code).to_wkt(form)
+    assert read_crs(f"EPSG:{code}").is_same_as(declared)
+    for other in (code - 1, code + 1):
+        if code not in (4490, 3857):
+            assert not read_crs(f"EPSG:{code}").is_same_as(CRS.from_epsg(other).to_wkt(form))
+
+
+def test_cgcs2000_and_wgs84_are_one_on_a_map_and_old_datums_are_not() -> None:
+    assert read_crs("EPSG:4490").is_same_as("EPSG:4326")
+    assert read_crs("EPSG:4326").is_same_as("EPSG:4490")
+    for other in ("EPSG:4214", "EPSG:4610", "EPSG:4528", "EPSG:3857"):
+        assert not read_crs("EPSG:4490").is_same_as(other)

@@ -31,6 +31,9 @@ _CODE: Final = re.compile(r"EPSG:(\d{1,6})", re.ASCII | re.IGNORECASE)
 # ("ballpark"). Every projected code on these datums is found through its geodetic CRS.
 _SILENTLY_WRONG: Final = {4214: "Beijing 1954", 4555: "New Beijing", 4610: "Xian 1980"}
 
+# WGS 84 and CGCS2000, as plain longitude and latitude or with heights.
+_WGS84_ALIKE: Final = frozenset((4326, 4979, 4490, 4480))
+
 # Survey offices hand out metres, arc seconds and parts per million. What a datum of 1954 or 1980
 # is off by is a hundred metres and a few seconds: larger numbers are other units, or a typo.
 _MOST_SHIFT: Final = (2000.0,) * 3 + (60.0,) * 3 + (200.0,)
@@ -129,13 +132,44 @@ class EpsgCrs:
     def is_same_as(self, declared: str) -> bool:
         """Say whether a file's own declaration (a name, a URN or WKT) means this system.
 
-        The order of axes is not compared: files of either order hold x before y.
+        The order of axes is not compared: files of either order hold x before y. Nor are names:
+        every program has its own for a zone. What counts is the datum, and where positions land.
         """
         try:
             other = CRS.from_user_input(declared)
         except CRSError:
             return False
-        return other.to_epsg() == self.code or self._crs.equals(other, ignore_axis_order=True)
+        if other.to_epsg() == self.code or self._crs.equals(other, ignore_axis_order=True):
+            return True
+        return _is_same_datum(self._crs, other) and _is_same_projection(self._crs, other)
+
+
+def _is_same_datum(one: CRS, other: CRS) -> bool:
+    """Compare the datums; WGS 84 and CGCS2000 are one at the accuracy of a map (DOMAIN.md 3.1)."""
+    bases = [crs.geodetic_crs for crs in (one, other)]
+    if bases[0] is None or bases[1] is None:
+        return False
+    codes = [base.to_epsg() for base in bases]
+    if all(code in _WGS84_ALIKE for code in codes):
+        return True
+    return bool(bases[0].equals(bases[1], ignore_axis_order=True))
+
+
+def _is_same_projection(one: CRS, other: CRS) -> bool:
+    """Say whether both bring some positions of the first one's area to the same millimetre."""
+    if not (one.is_projected and other.is_projected):
+        return one.is_geographic and other.is_geographic
+    area = one.area_of_use
+    if area is None or area.west >= area.east:
+        return False
+    lon, lat = np.meshgrid(
+        np.linspace(area.west, area.east, 5)[1:-1], np.linspace(area.south, area.north, 5)[1:-1]
+    )
+    found = [
+        np.array(Transformer.from_crs(crs.geodetic_crs, crs, always_xy=True).transform(lon, lat))
+        for crs in (one, other)
+    ]
+    return bool(np.isfinite(found).all() and np.allclose(found[0], found[1], rtol=0, atol=1e-3))
 
 
 def read_epsg(
