@@ -231,7 +231,7 @@ def test_errors_become_problems_and_faults_tell_no_driver_text(
     assert first.problem == {
         "key": "ingest.file.empty",
         "parameter": "file",
-        "values": {"value": "a?.csv"},
+        "values": {"value": "a\ufffd\ufffd.csv"},
         "status": 400,
     }
     assert second.problem == {

@@ -425,3 +425,11 @@ def test_real_population_of_porto_alegre() -> None:
     with path.open() as file:
         first = next(csv.DictReader(file))
     assert outcome.records[0]["raw_x"] == float(first["lon"])
+
+
+def test_a_code_that_no_index_takes_is_named(tmp_path: Path) -> None:
+    good, bad = "界" * 200, "界" * 201
+    outcome = run(geojson(tmp_path, point(good), point(bad), point("c", admin_code="3" * 41)))
+    assert outcome.found == [(2, "ingest.length", "code"), (3, "ingest.length", "admin_code")]
+    assert [record["code"] for record in outcome.records] == [good]
+    assert "201" in outcome.log.problems[0].text("zh")

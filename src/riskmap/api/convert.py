@@ -18,6 +18,7 @@ from riskmap.api.deps import parameters
 from riskmap.crs.geojson import read_positions, write_positions
 from riskmap.crs.input import InputCrs, check_datum, read_crs
 from riskmap.errors import InputError
+from riskmap.ingest.report import shorten
 
 router = APIRouter(tags=["coordinates"])
 
@@ -37,7 +38,8 @@ class ConvertBody(BaseModel):
 
     from_: str = Field(alias="from", description="EPSG:n, GCJ02, BD09, WGS84")
     to: str = Field(description="EPSG:n, GCJ02, BD09, WGS84")
-    positions: list[tuple[float, float]] | None = Field(default=None, description="[[x, y], …]")
+    # Their shape is checked below: an error for each of 100,000 would be the caller's to make.
+    positions: list[Any] | None = Field(default=None, description="[[x, y], …]")
     geojson: dict[str, Any] | None = None
     axes: str = Field(default="en", description="of what is sent: en (x first) or ne (y first)")
     to_axes: str = Field(default="en", description="of the answer")
@@ -60,6 +62,7 @@ def convert(body: ConvertBody, request: Request) -> Response:
         raise InputError("convert.missing", parameter="positions,geojson")
     found: dict[str, Any] = {"from": source.name, "to": target.name}
     if body.positions is not None:
+        _check_positions(body.positions)
         xy = _moved(body.positions, source, target, "positions")
         found["positions"] = np.round(xy, target.decimals).tolist()
     elif body.geojson is not None:
@@ -73,6 +76,31 @@ def convert(body: ConvertBody, request: Request) -> Response:
     return Response(orjson.dumps(found), media_type="application/json", headers=headers)
 
 
+def _check_positions(positions: list[Any]) -> None:
+    """Check number and shape, up to the first fault."""
+    _check_count(len(positions), "positions")
+    for row, position in enumerate(positions):
+        if (
+            not isinstance(position, list)
+            or len(position) != 2
+            or not all(isinstance(n, int | float) and not isinstance(n, bool) for n in position)
+        ):
+            raise InputError(
+                "convert.shape", parameter=f"positions[{row}]", value=shorten(position)
+            )
+
+
+def _check_count(count: int, parameter: str) -> None:
+    if count > MAX_POSITIONS:
+        raise InputError(
+            "convert.most",
+            parameter=parameter,
+            value=count,
+            most=MAX_POSITIONS,
+            limit=MAX_BODY_BYTES // 1024,
+        )
+
+
 def _moved(
     positions: list[Any], source: InputCrs, target: InputCrs, parameter: str
 ) -> NDArray[np.float64]:
@@ -83,14 +111,7 @@ def _moved(
     InputError
         They are too many, or one of them is not finite or outside a system's range.
     """
-    if len(positions) > MAX_POSITIONS:
-        raise InputError(
-            "convert.most",
-            parameter=parameter,
-            value=len(positions),
-            most=MAX_POSITIONS,
-            limit=MAX_BODY_BYTES // 1024,
-        )
+    _check_count(len(positions), parameter)
     try:
         xy = np.array([position[:2] for position in positions], dtype=np.float64).reshape(-1, 2)
     except OverflowError:

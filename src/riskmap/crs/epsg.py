@@ -146,13 +146,12 @@ class EpsgCrs:
 
 def _is_same_datum(one: CRS, other: CRS) -> bool:
     """Compare the datums; WGS 84 and CGCS2000 are one at the accuracy of a map (DOMAIN.md 3.1)."""
-    bases = [crs.geodetic_crs for crs in (one, other)]
-    if bases[0] is None or bases[1] is None:
+    mine, theirs = one.geodetic_crs, other.geodetic_crs
+    if mine is None or theirs is None:
         return False
-    codes = [base.to_epsg() for base in bases]
-    if all(code in _WGS84_ALIKE for code in codes):
+    if mine.to_epsg() in _WGS84_ALIKE and theirs.to_epsg() in _WGS84_ALIKE:
         return True
-    return bool(bases[0].equals(bases[1], ignore_axis_order=True))
+    return bool(mine.equals(theirs, ignore_axis_order=True))
 
 
 def _is_same_projection(one: CRS, other: CRS) -> bool:

@@ -244,6 +244,9 @@ def unavailable(error: DBAPIError | DriverError | PoolTimeout) -> Exception:
     state = getattr(cause, "sqlstate", None)
     if state == "57014":
         return UnavailableError("database.timeout")
+    # Serialisation, deadlock, lock not to be had: the same asked again may well succeed.
+    if state in ("40001", "40P01", "55P03"):
+        return UnavailableError("database.busy")
     if isinstance(cause, DriverOperationalError | DriverInterfaceError) and (
         state is None or state[:2] in ("08", "57", "53")
     ):

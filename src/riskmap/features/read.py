@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -100,7 +101,11 @@ async def page(
         async for batch in rows.partitions():
             kept = batch[: query.limit - returned]
             more = len(kept) < len(batch)
-            for row, text in zip(kept, _texts(kept, query.datum), strict=True):
+            if query.datum is Datum.WGS84:
+                texts = _texts(kept, query.datum)
+            else:  # arithmetic on every vertex: others are served meanwhile
+                texts = await asyncio.to_thread(_texts, kept, query.datum)
+            for row, text in zip(kept, texts, strict=True):
                 if returned:
                     buffer += b","
                 buffer += text

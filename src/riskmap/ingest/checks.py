@@ -21,6 +21,9 @@ from riskmap.units import Bbox
 
 GEOMETRY: Final = "geometry"
 CODE: Final = "code"
+# An index of PostgreSQL takes 2,704 bytes, four for a rare character. A division has 12 digits, a
+# grid some more.
+LONGEST: Final = {CODE: 200, "admin_code": 40}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class Checker:
         attributes = self._attributes(batch, assignment, found)
         if attributes is not None:
             columns[ATTRIBUTES] = attributes
+        self._check_lengths(batch, columns, found)
         self._check_codes(batch, columns[CODE], found)
         problems += [problem for problem in found if problem.row not in unread]
 
@@ -215,6 +219,21 @@ class Checker:
                 problems.append(_problem(row, ATTRIBUTES, gathered, error))
             texts.append(text)
         return texts
+
+    @staticmethod
+    def _check_lengths(
+        batch: Batch, columns: dict[str, list[Any]], problems: list[Problem]
+    ) -> None:
+        """Find texts that are too long for the index they stand in."""
+        for name, most in LONGEST.items():
+            cells = columns.get(name)
+            # The cheap test first: it is one for every cell.
+            if cells is None or max(map(len, filter(None, cells)), default=0) <= most:
+                continue
+            for row, text in zip(batch.rows, cells, strict=True):
+                if text is not None and len(text) > most:
+                    more = {"most": str(most), "length": str(len(text))}
+                    problems.append(Problem(row, "ingest.length", name, shorten(text), more))
 
     def _check_codes(self, batch: Batch, codes: list[Any], problems: list[Problem]) -> None:
         """Find codes that stand twice in the file: which of the two is right, nobody can know."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-import math
 import os
 import secrets
 import shutil
@@ -30,6 +29,7 @@ from riskmap.db.city import City, read_city
 from riskmap.db.sessions import Actor, Database, WriteSession
 from riskmap.errors import InputError, UnprocessableError
 from riskmap.ingest import store
+from riskmap.ingest.load import check_mode
 from riskmap.ingest.mapping import FieldMapping, Plan
 from riskmap.ingest.readers import READERS
 from riskmap.ingest.report import ImportRejectedError, Problem, shorten
@@ -81,9 +81,8 @@ def check_options(options: ImportOptions, layer: Layer, city: City) -> str:
         raise _value("mode", options.mode, ", ".join(MODES))
     if options.axes not in AXES:
         raise _value("axes", options.axes, ", ".join(AXES))
-    share = options.max_bad_share
-    if not (math.isfinite(share) and 0 <= share <= 1):
-        raise InputError("ingest.share", parameter="max_bad_share", value=str(share))
+    options.check_share()
+    check_mode(options.mode, options.max_bad_share)
     if not options.source_system.strip() or len(options.source_system) > 64:
         raise InputError(
             "ingest.source_system",

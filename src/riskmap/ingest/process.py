@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Final
 
 from riskmap.errors import InputError, RiskmapError
-from riskmap.ingest import child
+from riskmap.ingest import child, sandbox
 from riskmap.ingest.child import too_much_memory
 from riskmap.ingest.frames import Frame, Summary
 from riskmap.ingest.protocol import (
@@ -76,6 +76,7 @@ class ReaderProcess:
             environment["TMPDIR"] = str(folder)
         asked = self._request.dumps()
         self._told = tempfile.TemporaryFile()
+        sandbox.shield()
         # Its own session: Ctrl-C is for us, and we end it.
         self._process = subprocess.Popen(
             [sys.executable, "-I", str(Path(child.__file__).resolve())],

@@ -26,7 +26,11 @@ _MB: Final = 1 << 20
 _OPEN_FILES: Final = 256
 
 # machine -> (AUDIT_ARCH of linux/audit.h, number of seccomp itself, refused calls by name).
-_REFUSED_EVERYWHERE: Final = {"io_uring_setup": 425, "pidfd_open": 434, "clone3": 435}
+_REFUSED_EVERYWHERE: Final = {
+    "pidfd_send_signal": 424, "io_uring_setup": 425, "open_tree": 428, "move_mount": 429,
+    "fsopen": 430, "fsmount": 432, "pidfd_open": 434, "clone3": 435, "pidfd_getfd": 438,
+    "process_madvise": 440,
+}  # fmt: skip
 _MACHINES: Final[dict[str, tuple[int, int, dict[str, int]]]] = {
     "x86_64": (
         0xC000003E,
@@ -34,7 +38,11 @@ _MACHINES: Final[dict[str, tuple[int, int, dict[str, int]]]] = {
         {
             "socket": 41, "connect": 42, "clone": 56, "fork": 57, "vfork": 58, "execve": 59,
             "kill": 62, "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311,
-            "bpf": 321, "execveat": 322, **_REFUSED_EVERYWHERE,
+            "bpf": 321, "execveat": 322,
+            "rt_sigqueueinfo": 129, "pivot_root": 155, "chroot": 161, "mount": 165,
+            "umount2": 166, "tkill": 200, "tgkill": 234, "add_key": 248, "request_key": 249,
+            "keyctl": 250, "unshare": 272, "rt_tgsigqueueinfo": 297, "perf_event_open": 298,
+            "prlimit64": 302, "setns": 308, "userfaultfd": 323, **_REFUSED_EVERYWHERE,
         },
     ),
     "aarch64": (
@@ -43,7 +51,11 @@ _MACHINES: Final[dict[str, tuple[int, int, dict[str, int]]]] = {
         {
             "ptrace": 117, "kill": 129, "socket": 198, "connect": 203, "clone": 220,
             "execve": 221, "process_vm_readv": 270, "process_vm_writev": 271, "bpf": 280,
-            "execveat": 281, **_REFUSED_EVERYWHERE,
+            "execveat": 281,
+            "umount2": 39, "mount": 40, "pivot_root": 41, "chroot": 51, "unshare": 97,
+            "tkill": 130, "tgkill": 131, "rt_sigqueueinfo": 138, "add_key": 217,
+            "request_key": 218, "keyctl": 219, "rt_tgsigqueueinfo": 240, "perf_event_open": 241,
+            "prlimit64": 261, "setns": 268, "userfaultfd": 282, **_REFUSED_EVERYWHERE,
         },
     ),
 }  # fmt: skip
@@ -61,6 +73,8 @@ _ALLOW: Final = 0x7FFF0000
 _EPERM: Final = 1
 _ENOSYS: Final = 38
 _CLONE_THREAD: Final = 0x00010000
+_CAPABILITY_VERSION_3: Final = 0x20080522  # linux/capability.h
+_PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
 _X32: Final = 0x40000000
 
 
@@ -107,7 +121,30 @@ def enter(*, memory_mb: int, cpu_s: int, file_mb: int) -> list[str]:
     # PROJ and numpy some hundred MB), so the limit starts from what is mapped already.
     mapped = int(_first_word("/proc/self/statm")) * resource.getpagesize()
     _limit(resource.RLIMIT_AS, mapped + memory_mb * _MB)
+    _drop_capabilities()
     return _filter_calls()
+
+
+def _drop_capabilities() -> None:
+    """Give up what root may beyond its own files: the parent's memory under /proc, above all.
+
+    The kernel lets a process look into another one of the same account only if it has every
+    capability that the other has (and, `shield`, if the other allows it).
+    """
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    none = (ctypes.c_uint32 * 6)()
+    if _libc().capset(header, none) != 0:
+        raise OSError(ctypes.get_errno(), "capset")
+
+
+def shield() -> None:
+    """Close this process's memory and environment to other processes of its account.
+
+    For the parent: the reading process runs under the same account. It also means no core dumps,
+    and a debugger needs root.
+    """
+    if sys.platform == "linux":
+        _prctl(_PR_SET_DUMPABLE, 0)
 
 
 def _limit(what: int, soft: int, hard: int | None = None) -> None:

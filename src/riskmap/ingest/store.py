@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Row, Select, case, func, select, update
 from sqlalchemy.dialects.postgresql import Range, insert
 
 from riskmap.db.audit import record
+from riskmap.db.jsonb import storable
 from riskmap.db.sessions import Actor, Database, ReadSession, WriteSession
 from riskmap.db.tables import IMPORTS, JOBS
 from riskmap.errors import NotFoundError
@@ -70,7 +71,7 @@ def queue_import(
     values = {
         "kind": "import" if entry.undo_of is None else "undo",
         "layer": entry.layer,
-        "file": _storable(entry.file),
+        "file": storable(entry.file),
         "sha256": entry.sha256,
         "crs": entry.crs,
         "source_system": entry.source_system,
@@ -136,7 +137,7 @@ def finish_import(
     """
     values = {
         "status": "done",
-        "report": _storable(report),
+        "report": storable(report),
         "inserted_ids": list(inserted_ids) or None,
         # Not now(), which is when the transaction began.
         "finished_at": func.clock_timestamp(),
@@ -182,7 +183,7 @@ def record_outcome(
                 raise TypeError("neither entry nor import_id")
             import_id = _note(session, entry, actor)
         if plain is not None:
-            plain = _storable({**plain, "import_id": import_id})
+            plain = storable({**plain, "import_id": import_id})
         come_to_nothing(session, import_id, status, plain)
     return import_id
 
@@ -274,24 +275,6 @@ def _imports() -> Select[Any]:
         JOBS.c.cancel_asked,
         JOBS.c.parameters.label("job_parameters"),
     ).select_from(IMPORTS.outerjoin(JOBS, IMPORTS.c.job_id == JOBS.c.id))
-
-
-def _storable(value: Any) -> Any:
-    """Replace what JSON can spell and PostgreSQL cannot keep: NUL, half a surrogate pair.
-
-    A report quotes the rows that were refused for just that.
-    """
-    if isinstance(value, str):
-        return (
-            value.encode("utf-16", "surrogatepass")
-            .decode("utf-16", "replace")
-            .replace("\0", "\ufffd")
-        )
-    if isinstance(value, Mapping):
-        return {_storable(key): _storable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_storable(item) for item in value]
-    return value
 
 
 def import_folder(data_dir: Path, import_id: int) -> Path:

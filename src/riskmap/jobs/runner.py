@@ -7,13 +7,13 @@ its own: the work's transaction may last for minutes.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
+from riskmap.db.jsonb import storable
 from riskmap.db.sessions import Actor, Database, WriteSession
 from riskmap.errors import RiskmapError, UnavailableError
 from riskmap.jobs import store
@@ -305,12 +305,6 @@ def describe(error: Exception, job: Job) -> dict[str, Any]:
     return {
         "key": error.key,
         "parameter": error.parameter,
-        "values": _storable(error.values),
+        "values": storable(error.values),
         "status": error.status,
     }
-
-
-def _storable(values: Mapping[str, object]) -> Any:
-    """Return values as JSON that PostgreSQL takes: no NUL, no half of a surrogate pair."""
-    content = json.dumps(values, ensure_ascii=False, default=str)
-    return json.loads(content.encode("utf-8", "replace").replace(b"\\u0000", b""))
