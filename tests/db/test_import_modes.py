@@ -16,7 +16,7 @@ from ingest_help import point, shape
 from riskmap.db.city import City
 from riskmap.db.sessions import Actor, Database
 from riskmap.errors import ConflictError, InputError
-from riskmap.ingest.frames import ROW, Columns, Frame, Rows
+from riskmap.ingest.frames import ROW, Columns, Frame, Rows, Withdrawn
 from riskmap.ingest.load import MODES, Counts, load, lock_layer
 from riskmap.ingest.report import ImportCancelledError, ImportRejectedError, ImportReport
 from riskmap.ingest.undo import undo_import
@@ -390,6 +390,17 @@ def test_who_waits_for_a_layer_can_be_cancelled_and_may_lose_patience(desk: Desk
         with desk.database.write(IMPORTER) as third:
             lock_layer(third, CATALOG["rescue-teams"], patience_s=0)
     assert desk.stored() == {}
+
+
+def test_withdrawn_rows_are_not_loaded(desk: Desk) -> None:
+    cells = "".join(f"{n}\t{code}\tSRID=4326;POINT(120 36)\n" for n, code in enumerate("abc", 1))
+    frames = (Columns((ROW, "code", "geom")), Rows(cells.encode(), 3), Withdrawn([2, 9]))
+    with desk.database.write(IMPORTER) as session:
+        found = load(
+            session, CATALOG["shelters"], frames, source_system="bureau", source_crs="EPSG:4326"
+        )
+    assert (found.inserted, found.unchanged) == (2, 0)
+    assert sorted(desk.stored()) == ["a", "c"]
 
 
 def test_the_layer_is_free_while_a_file_is_read(desk: Desk) -> None:

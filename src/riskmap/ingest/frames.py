@@ -54,4 +54,11 @@ class Summary:
     notes: list[dict[str, Any]] = field(default_factory=list)
 
 
-Frame = Columns | Rows | Reading | Summary
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Numbers of rows that were sent and are refused after all: their codes came once more."""
+
+    rows: list[int]
+
+
+Frame = Columns | Rows | Reading | Withdrawn | Summary
