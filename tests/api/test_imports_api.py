@@ -469,10 +469,38 @@ def test_the_list_filters_and_pages(served: Served) -> None:
 
 
 def hold(served: Served) -> Any:
-    """Hold the lock that a load into the layer takes first: the import waits inside."""
+    """Hold the lock that a load into the layer takes: the import waits inside."""
     session = served.database.engine.connect()
     session.execute(text("SELECT pg_advisory_xact_lock(hashtext('riskmap.import.risk_records'))"))
     return session
+
+
+def test_undos_do_not_wait_for_an_import_for_long(served: Served) -> None:
+    path = send(served).headers["location"]
+    eventually(lambda: served.get(path, "editor").json()["status"] == "done")
+    (id_,) = served.get(f"/collections/{LAYER}/items", "editor", limit=1).json()["features"]
+    with hold(served):
+        answer = served.client.post(f"{path}/undo", headers=served.headers("editor"))
+        assert answer.status_code == 409
+        assert answer.json()["type"] == "urn:riskmap:problem:imports.busy"
+        restored = served.client.post(
+            f"/collections/{LAYER}/items/{id_['id']}/restore",
+            json={"version": 1},
+            headers=served.headers("editor"),
+        )
+        assert restored.status_code == 409
+        assert restored.json()["type"] == "urn:riskmap:problem:imports.busy"
+    answer = served.client.post(f"{path}/undo", headers=served.headers("editor"))
+    assert answer.status_code == 201
+
+
+def test_one_that_waits_for_the_layer_ends_when_cancelled(served: Served) -> None:
+    with hold(served):
+        first = send(served)
+        path = first.headers["location"]
+        eventually(lambda: served.get(path, "editor").json()["status"] == "running")
+        served.client.post(f"{path}/cancel", headers=served.headers("editor"))
+        assert ended(served, first)["status"] == "cancelled"
 
 
 def test_cancel_of_one_that_waits(served: Served) -> None:
@@ -495,7 +523,7 @@ def test_cancel_of_one_that_waits(served: Served) -> None:
 
 
 def test_a_cancel_that_was_answered_with_yes_holds_until_the_commit(served: Served) -> None:
-    """The load waits for a lock: it cannot look whether it is cancelled, and commits nothing."""
+    """The load waits for the layer, or is let go at the same moment: it commits nothing."""
     with hold(served):
         first = send(served)
         path = first.headers["location"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,10 @@ from ingest_help import point, shape
 from riskmap.db.city import City
 from riskmap.db.sessions import Actor, Database
 from riskmap.errors import ConflictError, InputError
-from riskmap.ingest.frames import ROW, Columns, Frame, Rows
-from riskmap.ingest.load import MODES, Counts, load
-from riskmap.ingest.report import ImportRejectedError, ImportReport
+from riskmap.ingest.frames import ROW, Columns, Frame, Rows, Withdrawn
+from riskmap.ingest.load import MODES, Counts, load, lock_layer
+from riskmap.ingest.report import ImportCancelledError, ImportRejectedError, ImportReport
+from riskmap.ingest.undo import undo_import
 
 FIRST = (point("a", 120.1, 36.1, name="one"), point("b", 120.2, 36.2), point("c", 120.3, 36.3))
 
@@ -351,21 +351,65 @@ def test_a_row_that_others_make_meanwhile_is_updated(desk: Desk) -> None:
 
 def test_a_second_import_waits_for_the_first(desk: Desk) -> None:
     done: list[ImportReport] = []
-    with Held(desk, ("a", "first")) as held:
-        second = threading.Thread(
-            target=lambda: done.append(desk.bring(point("a", 120.1, 36.1, name="second")))
-        )
+    second = threading.Thread(
+        target=lambda: done.append(desk.bring(point("a", 120.1, 36.1, name="second")))
+    )
+    with desk.database.write(IMPORTER) as session:
+        lock_layer(session, CATALOG["shelters"])
         second.start()
-        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        for _ in range(1000):
-            if desk.column(waiting) == [1]:
-                break
-            time.sleep(0.01)
-        assert desk.column(waiting) == [1] and not done
+        second.join(2)
+        assert second.is_alive() and not done
+        act(
+            desk.database,
+            "INSERT INTO shelters (code, source_system, name, geom)"
+            " VALUES ('a', 'bureau', 'first', 'SRID=4326;POINT(120.1 36.1)')",
+        )
     second.join(60)
-    assert held.counts == (1, 0, 0)
     assert counts(done[0])[:2] == (0, 1)
     assert desk.stored()["a"][1:] == (2, "second")
+
+
+def test_who_waits_for_a_layer_can_be_cancelled_and_may_lose_patience(desk: Desk) -> None:
+    layer, asked = CATALOG["shelters"], []
+    frames = (Columns((ROW, "code", "geom")), Rows(b"1\ta\tSRID=4326;POINT(120 36)\n", 1))
+    with desk.database.write(IMPORTER) as first:
+        lock_layer(first, layer)
+        with desk.database.write(IMPORTER) as second, pytest.raises(ImportCancelledError):
+            load(
+                second,
+                layer,
+                frames,
+                source_system="bureau",
+                source_crs="EPSG:4326",
+                cancelled=lambda: bool(asked) or asked.append(1),  # at the second time
+            )
+        with desk.database.write(IMPORTER) as third, pytest.raises(ConflictError) as caught:
+            lock_layer(third, layer, patience_s=0.1)
+        assert caught.value.key == "imports.busy"
+        # Another layer is free.
+        with desk.database.write(IMPORTER) as third:
+            lock_layer(third, CATALOG["rescue-teams"], patience_s=0)
+    assert desk.stored() == {}
+
+
+def test_withdrawn_rows_are_not_loaded(desk: Desk) -> None:
+    cells = "".join(f"{n}\t{code}\tSRID=4326;POINT(120 36)\n" for n, code in enumerate("abc", 1))
+    frames = (Columns((ROW, "code", "geom")), Rows(cells.encode(), 3), Withdrawn([2, 9]))
+    with desk.database.write(IMPORTER) as session:
+        found = load(
+            session, CATALOG["shelters"], frames, source_system="bureau", source_crs="EPSG:4326"
+        )
+    assert (found.inserted, found.unchanged) == (2, 0)
+    assert sorted(desk.stored()) == ["a", "c"]
+
+
+def test_the_layer_is_free_while_a_file_is_read(desk: Desk) -> None:
+    report = desk.bring(*FIRST)
+    with Held(desk, ("d", "import")) as held, desk.database.write(IMPORTER) as session:
+        undone = undo_import(session, report.import_id or 0, actor=IMPORTER, patience_s=0)
+        assert undone.deleted == 3
+    assert held.counts == (1, 0, 0)
+    assert sorted(desk.stored()) == ["d"]
 
 
 def test_append_and_a_row_that_others_make_meanwhile(desk: Desk) -> None:

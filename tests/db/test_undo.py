@@ -185,13 +185,52 @@ def test_new_features_that_others_edited_or_deleted(desk: Desk, edit: str) -> No
         assert desk.stored() == {}
 
 
-def test_an_import_after_the_import_is_a_change_too(desk: Desk) -> None:
+def test_an_import_after_the_import_is_a_change_until_it_is_undone(desk: Desk) -> None:
     first = desk.bring(*OLD)
     second = desk.bring(point("a", 120.1, 36.1, name="again"))
     with pytest.raises(ConflictError):
         undo(desk, first.import_id)
     undo(desk, second.import_id)
-    # As it was, and yet a version later: the first import is not what made it.
+    assert touched(undo(desk, first.import_id)) == (0, 0, 3, 0)
+    assert desk.stored() == {}
+
+
+@pytest.mark.parametrize("mode", ["upsert", "replace"])
+def test_imports_are_undone_backwards(desk: Desk, mode: str) -> None:
+    states, reports = [content(desk)], []
+    for rows in (
+        OLD,
+        NEW,
+        (point("a", 120.8, 36.8), point("c", 120.3, 36.3, name="three"), OLD[1]),
+    ):
+        reports.append(desk.bring(*rows, mode=mode))
+        states.append(content(desk))
+    for number in (2, 1, 0):
+        undone = undo(desk, reports[number].import_id)
+        assert content(desk) == states[number]
+        # What an undo left can be brought back and taken back once more.
+        redone = undo(desk, undone.import_id)
+        assert content(desk) == states[number + 1]
+        undo(desk, redone.import_id)
+        assert content(desk) == states[number]
+
+
+def test_an_edit_after_an_undone_import_is_a_change(desk: Desk) -> None:
+    first = desk.bring(*OLD)
+    second = desk.bring(*NEW)
+    undo(desk, second.import_id)
+    act(desk.database, "UPDATE shelters SET address = 'edited' WHERE code = 'a'")
+    with pytest.raises(ConflictError) as caught:
+        undo(desk, first.import_id)
+    assert caught.value.key == "undo.changed" and caught.value.values["count"] == 1
+    assert touched(undo(desk, first.import_id, skip_changed=True)) == (0, 0, 2, 1)
+
+
+def test_what_an_undo_skipped_is_a_change_for_the_import_before(desk: Desk) -> None:
+    first = desk.bring(*OLD)
+    second = desk.bring(*NEW)
+    act(desk.database, "UPDATE shelters SET geom = 'SRID=4326;POINT(120 36)' WHERE code = 'a'")
+    assert touched(undo(desk, second.import_id, skip_changed=True)) == (0, 0, 1, 1)
     with pytest.raises(ConflictError):
         undo(desk, first.import_id)
 

@@ -149,13 +149,16 @@ def test_code_is_required_and_unique_in_the_file(tmp_path: Path) -> None:
         geojson(tmp_path, point("a"), point(None), point(" "), point(" a"), point(1), point("1"))
     )
     assert outcome.found == [
+        (1, "ingest.duplicate", "code"),
         (2, "ingest.required", "code"),
         (3, "ingest.required", "code"),
         (4, "ingest.duplicate", "code"),
+        (5, "ingest.duplicate", "code"),
         (6, "ingest.duplicate", "code"),
     ]
-    assert outcome.log.problems[2].values == {"first": "1"}
-    assert [r["code"] for r in outcome.records] == ["a", "1"]
+    assert outcome.log.problems[3].values == {"first": "1"}
+    assert outcome.log.problems[0].values == {"first": "4"}
+    assert outcome.records == []
 
 
 def test_a_file_without_codes_says_so_row_by_row(tmp_path: Path) -> None:

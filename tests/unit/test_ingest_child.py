@@ -22,7 +22,7 @@ from riskmap.catalog.spec import Geometry
 from riskmap.errors import InputError, RiskmapError
 from riskmap.ingest import process, reading
 from riskmap.ingest.batches import Batch
-from riskmap.ingest.frames import Columns, Frame, Rows, Summary
+from riskmap.ingest.frames import Columns, Frame, Rows, Summary, Withdrawn
 from riskmap.ingest.mapping import FieldMapping
 from riskmap.ingest.options import ImportOptions
 from riskmap.ingest.process import ReaderProcess, check_size
@@ -105,12 +105,12 @@ def test_all_problems_are_left_in_the_file_and_the_first_ones_told(tmp_path: Pat
     frames = apart(ask(path, replace(WGS84, max_bad_share=1), work_dir=tmp_path))
     summary = frames[-1]
     assert isinstance(summary, Summary)
-    assert (summary.rows, summary.rejected, summary.problem_count) == (301, 151, 152)
+    assert (summary.rows, summary.rejected, summary.problem_count) == (301, 151, 153)
     assert len(summary.problems) == 100
     with (tmp_path / PROBLEMS).open() as file:
         told = [json.loads(line) for line in file]
     assert told[:100] == summary.problems
-    assert [entry["row"] for entry in told] == [*range(1, 151), 301, 301]
+    assert [entry["row"] for entry in told] == [1, 2, *range(2, 151), 301, 301]
     assert told[0].keys() == {"row", "field", "value", "key", "values"}
     *_, (row, last) = reasons(tmp_path / PROBLEMS)
     zh, _, en = last.partition(" / ")
@@ -118,7 +118,21 @@ def test_all_problems_are_left_in_the_file_and_the_first_ones_told(tmp_path: Pat
     assert "；" in zh
     assert "c1" in zh
     assert "; " in en
-    assert "already stands in row 2" in en
+    assert "stands in row 2, too" in en
+
+
+def test_the_first_row_of_a_repeated_code_is_withdrawn(tmp_path: Path) -> None:
+    lines = "".join(f"c{n},120,36\n" for n in range(60_000))
+    path = table(tmp_path, "code,lon,lat\n" + lines + "c3,120,36\nc3,121,36\n")
+    frames = apart(ask(path, replace(WGS84, max_bad_share=1), work_dir=tmp_path))
+    summary = frames[-1]
+    assert isinstance(summary, Summary)
+    assert [frame.rows for frame in frames if isinstance(frame, Withdrawn)] == [[4]]
+    assert (summary.rows, summary.rejected, summary.problem_count) == (60_002, 3, 3)
+    told = [(row, said.partition(" / ")[2]) for row, said in reasons(tmp_path / PROBLEMS)]
+    assert [row for row, _ in told] == [4, 60_001, 60_002]
+    assert "row 60001" in told[0][1]
+    assert "row 4" in told[2][1]
 
 
 def test_a_row_with_one_reason_twice_has_it_once(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from riskmap.api.deps import Ctx, Who, decode_cursor, encode_cursor, integer, ne
 from riskmap.db.sessions import Actor
 from riskmap.errors import InputError
 from riskmap.features.history import MAX_VERSIONS, versions
-from riskmap.ingest.undo import restore_feature
+from riskmap.ingest.undo import PATIENCE_S, restore_feature
 
 router = APIRouter(prefix="/collections/{layer_id}/items/{feature_id}", tags=["history"])
 
@@ -114,7 +114,9 @@ def restore(
     expected = _if_match(request)
     actor = Actor(who.name, request.scope.get("riskmap.request_id"))
     with ctx.database.write(actor) as session:
-        became = restore_feature(session, layer, number, body.version, if_match=expected)
+        became = restore_feature(
+            session, layer, number, body.version, if_match=expected, patience_s=PATIENCE_S
+        )
         (found, *_) = versions(session, layer, number, restricted=True, limit=1, only=became)
     return _json(found.to_json(named=True), who, ETag=f'"{became}"')
 

@@ -38,7 +38,7 @@ from riskmap.ingest.job import (
 )
 from riskmap.ingest.mapping import FieldMapping, parse_mapping
 from riskmap.ingest.run import ImportOptions
-from riskmap.ingest.undo import undo_import
+from riskmap.ingest.undo import PATIENCE_S, undo_import
 from riskmap.jobs import store as jobs
 
 router = APIRouter(prefix="/imports", tags=["imports"])
@@ -340,7 +340,9 @@ def undo(
     actor = _actor(request, who)
     skip = body is not None and body.skip_changed
     with ctx.database.write(actor, timeout_s=0) as session:
-        undone = undo_import(session, number_, actor=actor, skip_changed=skip)
+        undone = undo_import(
+            session, number_, actor=actor, skip_changed=skip, patience_s=PATIENCE_S
+        )
     row = _find(ctx, str(undone.import_id))
     headers = {**NO_STORE, "Location": f"/imports/{row.id}"}
     return JSONResponse(_shown(request, ctx, row, lang), 201, headers)

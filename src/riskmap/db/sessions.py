@@ -160,6 +160,11 @@ class Database:
         self.async_engine: AsyncEngine = create_async_engine(
             self.api_url, connect_args=connect, **pool
         )
+        # Signs of life of a job must not wait for requests. Two: one for its worker, one for the
+        # heartbeats meanwhile.
+        self.jobs_engine: Engine = create_engine(
+            self.api_url, connect_args=connect, **pool | {"pool_size": 2}
+        )
         self.owner_engine: Engine = create_engine(
             self.owner_url, connect_args=owner, pool_size=1, pool_pre_ping=True
         )
@@ -182,6 +187,13 @@ class Database:
         """
         with _connected(self.engine) as connection, connection.begin():
             _introduce(connection, actor, timeout_s)
+            yield WriteSession(connection)
+
+    @contextmanager
+    def write_for_jobs(self, actor: Actor) -> Iterator[WriteSession]:
+        """Open a short write session as `write` does, from a pool that no request uses."""
+        with _connected(self.jobs_engine) as connection, connection.begin():
+            _introduce(connection, actor, None)
             yield WriteSession(connection)
 
     @contextmanager
@@ -225,6 +237,7 @@ class Database:
     def dispose(self) -> None:
         """Close the synchronous pools."""
         self.engine.dispose()
+        self.jobs_engine.dispose()
         self.owner_engine.dispose()
 
     async def dispose_async(self) -> None:

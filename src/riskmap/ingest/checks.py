@@ -63,7 +63,14 @@ class Checker:
         self._box = box
         self._log = log
         self._repair = repair
+        # Code -> the row it came in first; negative: that row is refused already.
         self._codes: dict[str, int] = {}
+        self._repeated: dict[int, Problem] = {}
+
+    @property
+    def repeated(self) -> list[Problem]:
+        """The rows that were passed on before their codes came once more, ascending."""
+        return [self._repeated[row] for row in sorted(self._repeated)]
 
     def check(self, batch: Batch) -> Ready:
         """Return the good rows of a batch; the log has the others.
@@ -95,6 +102,9 @@ class Checker:
         repaired = shapes.repaired
         if problems:
             rejected = self._log.reject(problems)
+            for row, code in zip(batch.rows, columns[CODE], strict=True):
+                if row in rejected and self._codes.get(code) == row:
+                    self._codes[code] = -row
             keep = [index for index, row in enumerate(rows) if row not in rejected]
             rows = [rows[index] for index in keep]
             columns = {name: [values[i] for i in keep] for name, values in columns.items()}
@@ -241,13 +251,20 @@ class Checker:
         if len(fresh) == len(codes) and None not in fresh and self._codes.keys().isdisjoint(fresh):
             self._codes |= fresh
             return
+        here = set(batch.rows)
         for row, code in zip(batch.rows, codes, strict=True):
-            if isinstance(code, str):
-                first = self._codes.setdefault(code, row)
-                if first != row:
-                    problems.append(
-                        Problem(row, "ingest.duplicate", CODE, shorten(code), {"first": str(first)})
-                    )
+            if not isinstance(code, str):
+                continue
+            first = self._codes.setdefault(code, row)
+            if first == row:
+                continue
+            problems.append(_duplicate(row, code, abs(first)))
+            if first > 0:
+                self._codes[code] = -first
+                if first in here:
+                    problems.append(_duplicate(first, code, row))
+                else:
+                    self._repeated[first] = _duplicate(first, code, row)
 
 
 def _without_blanks(cells: Sequence[object]) -> list[object]:
@@ -255,6 +272,10 @@ def _without_blanks(cells: Sequence[object]) -> list[object]:
     if set(map(type, cells)) <= {str, NoneType}:  # a loop without calls: most columns are text
         return [None if not cell or cell.isspace() else cell for cell in cells]  # type: ignore[attr-defined]
     return [None if is_null(cell) else cell for cell in cells]
+
+
+def _duplicate(row: int, code: str, other: int) -> Problem:
+    return Problem(row, "ingest.duplicate", CODE, shorten(code), {"first": str(other)})
 
 
 def _problem(row: int, field: str, raw: object, error: BadValueError) -> Problem:

@@ -57,4 +57,11 @@ class Summary:
     other_columns: list[str] = field(default_factory=list)
 
 
-Frame = Columns | Rows | Reading | Summary
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Numbers of rows that were sent and are refused after all: their codes came once more."""
+
+    rows: list[int]
+
+
+Frame = Columns | Rows | Reading | Withdrawn | Summary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -16,7 +17,7 @@ from riskmap.errors import ConflictError, InputError
 from riskmap.ingest import places, staging
 from riskmap.ingest.frames import Frame
 from riskmap.ingest.merge import Merge, Written
-from riskmap.ingest.report import Problem
+from riskmap.ingest.report import ImportCancelledError, Problem
 from riskmap.ingest.staging import writable
 
 __all__ = ["MODES", "Counts", "check_mode", "load", "lock_layer", "writable"]
@@ -25,6 +26,8 @@ MODES: Final = ("upsert", "replace", "append")
 
 Take = Callable[[Iterator[Problem]], None]
 """Takes problems in the order of the file. It may raise: nothing is loaded then."""
+
+_TRY_EVERY_S: Final = 0.5
 
 
 class Counts(NamedTuple):
@@ -68,15 +71,42 @@ def check_mode(mode: str, max_bad_share: float) -> None:
         raise InputError("ingest.mode.replace", parameter="max_bad_share", value=max_bad_share)
 
 
-def lock_layer(session: WriteSession, layer: Layer) -> None:
+def lock_layer(
+    session: WriteSession,
+    layer: Layer,
+    *,
+    cancelled: Callable[[], bool] | None = None,
+    patience_s: float | None = None,
+) -> None:
     """Wait until no other import or undo works on the layer, and keep them out; others write on.
 
     Two at once could wait for each other's rows.
+
+    Parameters
+    ----------
+    cancelled
+        Asked between two tries; once it says True the wait ends.
+    patience_s
+        How long to try; None: until it succeeds.
+
+    Raises
+    ------
+    ImportCancelledError
+        `cancelled` said so.
+    ConflictError
+        The layer was not free in time.
     """
-    session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtext(:name))"),
-        {"name": f"riskmap.import.{layer.table}"},
-    )
+    # Tried again and again rather than waited for: in a statement that waits nobody could be told
+    # that it was cancelled.
+    attempt = text("SELECT pg_try_advisory_xact_lock(hashtext(:name))")
+    bound = {"name": f"riskmap.import.{layer.table}"}
+    end = None if patience_s is None else time.monotonic() + patience_s
+    while not session.execute(attempt, bound).scalar_one():
+        if cancelled is not None and cancelled():
+            raise ImportCancelledError
+        if end is not None and time.monotonic() >= end:
+            raise ConflictError("imports.busy", parameter="layer", value=layer.id)
+        time.sleep(_TRY_EVERY_S)
 
 
 def load(
@@ -90,6 +120,7 @@ def load(
     dry_run: bool = False,
     refuse: Take | None = None,
     note: Take | None = None,
+    cancelled: Callable[[], bool] | None = None,
 ) -> Counts:
     """Put checked rows into a layer's table, in the session's transaction.
 
@@ -108,20 +139,25 @@ def load(
         Mode append: is given the rows whose code is stored already, before anything is written.
     note
         Is given the rows that state another division than their position.
+    cancelled
+        Asked while another import or undo keeps the layer.
 
     Raises
     ------
+    ImportCancelledError
+        `cancelled` said so.
     ConflictError
         Somebody else stored the same code meanwhile.
     UnavailableError
         The connection was lost.
     """
-    lock_layer(session, layer)
     target = METADATA.tables[layer.table]
     staged = staging.stage(session, target, frames)
     if not staged.count:
         staging.drop(session)
         return Counts()
+    # Not before: a file may be read for an hour, and the staging table is this import's alone.
+    lock_layer(session, layer, cancelled=cancelled)
     located, new_only = layer.role is not Role.AREA, mode == "append"
     merge = Merge(target, staged, source_system, source_crs, located, new_only)
     duplicates = filled = mismatched = deleted = 0

@@ -23,16 +23,18 @@ from riskmap.errors import (
 )
 from riskmap.i18n import LANGS
 from riskmap.ingest.encode import FRAME_BYTES, LONGEST_ROW_BYTES
-from riskmap.ingest.frames import Columns, Frame, Reading, Rows, Summary
+from riskmap.ingest.frames import Columns, Frame, Reading, Rows, Summary, Withdrawn
 from riskmap.ingest.report import Problem
 
 HEADER: Final = struct.Struct(">cQ")
 _COUNT: Final = struct.Struct(">Q")
 _COLUMNS, _ROWS, _READING, _SUMMARY, _FAULT, _DONE = b"C", b"R", b"P", b"S", b"E", b"D"
+_WITHDRAWN: Final = b"W"
 _LONGEST: Final = {
     _COLUMNS: 1 << 20,
     _ROWS: LONGEST_ROW_BYTES + FRAME_BYTES + 1024,
     _READING: 1 << 10,
+    _WITHDRAWN: 1 << 20,
     _SUMMARY: 16 << 20,
     _FAULT: 1 << 20,
     _DONE: 1 << 16,
@@ -70,8 +72,8 @@ def encode(message: Message) -> tuple[bytes, bytes]:
             return HEADER.pack(_ROWS, _COUNT.size + len(data)) + _COUNT.pack(count), data
         case Columns(names):
             return _json(_COLUMNS, names)
-        case Reading(done, total):
-            return _json(_READING, [done, total])
+        case Reading() | Withdrawn():
+            return _numbers(message)
         case Summary():
             return _json(_SUMMARY, asdict(message))
         case Done(name):
@@ -85,6 +87,12 @@ def encode(message: Message) -> tuple[bytes, bytes]:
                 "values": {name: _plain(value) for name, value in error.values.items()},
             }
             return _json(_FAULT, told)
+
+
+def _numbers(message: Reading | Withdrawn) -> tuple[bytes, bytes]:
+    if isinstance(message, Reading):
+        return _json(_READING, [message.done, message.total])
+    return _json(_WITHDRAWN, message.rows)
 
 
 def _json(kind: bytes, content: object) -> tuple[bytes, bytes]:
@@ -160,6 +168,10 @@ def _reading(found: Any) -> Reading:
     return Reading(int(done), int(total))
 
 
+def _withdrawn(found: Any) -> Withdrawn:
+    return Withdrawn([int(row) for row in found])
+
+
 def _done(found: Any) -> Done:
     if found is not None and (not isinstance(found, str) or "/" in found or "\0" in found):
         raise ValueError("no name of a file")
@@ -169,6 +181,7 @@ def _done(found: Any) -> Done:
 _DECODERS: Final[dict[bytes, Callable[[Any], Message]]] = {
     _COLUMNS: _columns,
     _READING: _reading,
+    _WITHDRAWN: _withdrawn,
     _SUMMARY: _summary,
     _FAULT: _fault,
     _DONE: _done,

@@ -19,7 +19,7 @@ from riskmap.i18n import Lang
 from riskmap.ingest.batches import ReadOptions, Source
 from riskmap.ingest.checks import Checker
 from riskmap.ingest.encode import RowEncoder
-from riskmap.ingest.frames import Frame, Reading, Summary
+from riskmap.ingest.frames import Frame, Reading, Summary, Withdrawn
 from riskmap.ingest.mapping import Plan
 from riskmap.ingest.readers import read
 from riskmap.ingest.report import KEPT, Problem, ProblemLog
@@ -27,6 +27,8 @@ from riskmap.ingest.request import Request
 
 PROBLEMS: Final = "problems.jsonl"
 REJECTED: Final = "rejected"
+# Numbers of one frame: ten digits and a comma each, far below what a frame may have.
+_WITHDRAWN_ROWS: Final = 50_000
 WORKSPACE: Final = "workspace"
 _ZH: Final[Lang] = "zh"
 _EN: Final[Lang] = "en"
@@ -91,6 +93,12 @@ def read_frames(request: Request) -> Iterator[Frame]:
     if log.rows == 0:
         raise InputError("ingest.file.no_rows", parameter="file", value=request.path.name)
     plan.require(sorted(seen))
+    repeated = checker.repeated
+    log.add_earlier(repeated)
+    if request.work_dir is not None and repeated:
+        add_problems(request.work_dir, iter(repeated))
+    for start in range(0, len(repeated), _WITHDRAWN_ROWS):
+        yield Withdrawn([problem.row for problem in repeated[start : start + _WITHDRAWN_ROWS]])
     yield Summary(
         rows=log.rows,
         rejected=log.rejected,
@@ -140,7 +148,7 @@ def write_rejects(request: Request) -> Path | None:
 
 
 def add_problems(folder: Path, more: Iterator[Problem]) -> None:
-    """Merge problems that the database found, ascending by row, into the file of all problems."""
+    """Merge problems that were found later, ascending by row, into the file of all problems."""
     file, merged = folder / PROBLEMS, folder / f"{PROBLEMS}.merged"
     with ExitStack() as stack:
         found: Iterator[Problem] = iter(())

@@ -146,6 +146,13 @@ class ProblemLog:
                 self._file.write(line)
         return rows
 
+    def add_earlier(self, problems: list[Problem]) -> None:
+        """Take problems, one a row, of rows that were good when they passed; not into the file."""
+        self.count += len(problems)
+        self.rejected += len(problems)
+        both = sorted([*self.problems, *problems[: self._keep]], key=lambda problem: problem.row)
+        self.problems = both[: self._keep]
+
     def note(self, notes: list[Problem]) -> None:
         """Take what was repaired in rows that go in."""
         self.repaired += len(notes)

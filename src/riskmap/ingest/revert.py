@@ -42,6 +42,18 @@ SELECT count(*) FROM (
 _LOOK: Final = """
 UPDATE riskmap_revert p SET live = t.version FROM {table} t WHERE t.id = p.feature_id
 """
+# A later import that was undone, say: another version with the content that was left. Geometries
+# are compared for themselves, since the history keeps them for themselves; what the JSON lacks is
+# as it is now.
+_SAME: Final = """
+UPDATE riskmap_revert p SET expected = p.live
+FROM history h, {table} t
+WHERE p.act <> 'insert' AND p.live <> p.expected AND t.id = p.feature_id
+    AND h.layer = :layer AND h.feature_id = p.feature_id AND h.version = p.expected
+    AND h.geom = t.geom AND ROW({stored}) IS NOT DISTINCT FROM (
+        SELECT ROW({were}) FROM jsonb_populate_record(t, h."row") r
+    )
+"""
 _TAKEN: Final = """
 UPDATE riskmap_revert p SET taken = t.id
 FROM history h, {table} t
@@ -109,11 +121,21 @@ class Reverted(NamedTuple):
     inserted_ids: Sequence[Range[int]]
 
 
-def look(session: WriteSession, target: Table) -> Clashes:
-    """Lock the features of the plan and see what they are now."""
+def look(session: WriteSession, target: Table, layer: str) -> Clashes:
+    """Lock the features of the plan and see what they are now.
+
+    One that has the content of the expected version is unchanged, whatever happened in between.
+    """
     session.execute(text(_LOCK.format(table=target.name)))
     # A statement of its own: it sees what was committed while the one before waited.
     session.execute(text(_LOOK.format(table=target.name)))
+    columns = _contents(target)
+    same = _SAME.format(
+        table=target.name,
+        stored=", ".join(f"t.{name}" for name in columns),
+        were=", ".join(f"r.{name}" for name in columns),
+    )
+    session.execute(text(same), {"layer": layer})
     # What is to go and is gone already is no clash.
     session.execute(text("DELETE FROM riskmap_revert WHERE act = 'delete' AND live IS NULL"))
     session.execute(text(_TAKEN.format(table=target.name)))
@@ -136,7 +158,7 @@ def apply(session: WriteSession, target: Table) -> Reverted:
     sqlalchemy.exc.IntegrityError
         A code was taken since `look`.
     """
-    columns = [name for name in writable(target) if name != "geom"]
+    columns = _contents(target)
     named = {
         "table": target.name,
         "columns": ", ".join(columns),
@@ -148,6 +170,10 @@ def apply(session: WriteSession, target: Table) -> Reverted:
     statement = text(_INSERT.format(**named)).columns(n=Integer, ids=INT8MULTIRANGE)
     put_back = session.execute(statement).one()
     return Reverted(deleted, updated, put_back.n, tuple(put_back.ids or ()))
+
+
+def _contents(target: Table) -> list[str]:
+    return [name for name in writable(target) if name != "geom"]
 
 
 def begin(session: WriteSession) -> None:

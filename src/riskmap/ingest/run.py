@@ -132,7 +132,7 @@ def import_file(
             limits=limits,
             parent=os.getpid(),
         )
-        run = _Run(request, progress)
+        run = _Run(request, progress, stop)
         check_size(path, limits.max_mb)
         try:
             with ReaderProcess(request, cancelled=stop) as reader:
@@ -196,12 +196,18 @@ def _copy_rejected(request: Request, stop: Callable[[], bool]) -> None:
 class _Run:
     """The state of one import while its rows stream by."""
 
-    def __init__(self, request: Request, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        request: Request,
+        progress: Progress | None,
+        stop: Callable[[], bool] | None = None,
+    ) -> None:
         request.options.check_share()
         check_mode(request.options.mode, request.options.max_bad_share)
         self._source_system = _source_system(request.options.source_system)
         self._crs = crs_of(request).name
         self._request = request
+        self._stop = stop
         self._progress = progress or (lambda stage, done, total: None)
         self._summary = Summary(0, 0, 0, 0)
         self._mismatches: list[Problem] = []
@@ -257,6 +263,7 @@ class _Run:
             dry_run=self._request.options.dry_run,
             refuse=self._refuse,
             note=self._note,
+            cancelled=self._stop,
         )
 
     def _refuse(self, problems: Iterator[Problem]) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.sql.expression import TableClause
 
 from riskmap.db.sessions import WriteSession
 from riskmap.errors import UnavailableError
-from riskmap.ingest.frames import ROW, Columns, Frame, Rows
+from riskmap.ingest.frames import ROW, Columns, Frame, Rows, Withdrawn
 
 _NAME: Final = "riskmap_import"
 # The database gives these; the trigger raises version and updated_at on a change.
@@ -86,6 +86,7 @@ def _copy(session: WriteSession, frames: Iterable[Frame], known: set[str]) -> St
     assert isinstance(connection, psycopg.Connection)  # noqa: S101 - the only driver there is
     used: dict[str, None] = {}
     count = 0
+    withdrawn: list[int] = []
     names: tuple[str, ...] = ()
     copy: psycopg.Copy | None = None
     with connection.cursor() as cursor, ExitStack() as open_copy:
@@ -102,6 +103,11 @@ def _copy(session: WriteSession, frames: Iterable[Frame], known: set[str]) -> St
                     copy = open_copy.enter_context(cursor.copy(_statement(names)))
                 copy.write(frame.data)
                 count += frame.count
+            elif isinstance(frame, Withdrawn):
+                withdrawn += frame.rows
+    if withdrawn:
+        gone = text("DELETE FROM riskmap_import WHERE riskmap_row = ANY(:rows)")
+        count -= session.execute(gone, {"rows": withdrawn}).rowcount
     return Staged(tuple(used), count)
 
 

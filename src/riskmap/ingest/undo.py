@@ -6,6 +6,9 @@ version right after the import, by which later changes are told:
 - inserted by an import: 1;
 - put back by an undo: one more than the version that the import it takes back deleted;
 - updated: one more than the superseded version.
+
+A later version with the same content is no change: so imports can be taken back one after another,
+the last first.
 """
 
 from __future__ import annotations
@@ -26,6 +29,9 @@ from riskmap.errors import ConflictError, NotFoundError, PreconditionError
 from riskmap.ingest import revert, store
 from riskmap.ingest.load import lock_layer
 from riskmap.ingest.revert import PLAN, Clashes, Reverted
+
+PATIENCE_S: Final = 2.0
+"""How long a request waits for a layer: each that waits holds a connection that others need."""
 
 _MADE: Final = """
 INSERT INTO riskmap_revert (feature_id, act, expected)
@@ -75,7 +81,12 @@ class Undone:
 
 
 def undo_import(
-    session: WriteSession, import_id: int, *, actor: Actor, skip_changed: bool = False
+    session: WriteSession,
+    import_id: int,
+    *,
+    actor: Actor,
+    skip_changed: bool = False,
+    patience_s: float | None = None,
 ) -> Undone:
     """Take an import (or an undo) back, in the session's transaction.
 
@@ -83,12 +94,15 @@ def undo_import(
     ----------
     skip_changed
         Leave what others have changed since as it is, instead of refusing.
+    patience_s
+        How long to wait for an import that works on the layer; None: as long as it takes.
 
     Raises
     ------
     NotFoundError
         There is no such import.
     ConflictError
+        An import works on the layer for longer than `patience_s`.
         It changed nothing, it is undone already, or others have changed features since.
     UnavailableError
         The connection was lost.
@@ -97,7 +111,7 @@ def undo_import(
     if found is None:
         raise NotFoundError("imports.unknown", parameter="import_id", value=import_id)
     layer = load_catalog().find(found.layer)
-    lock_layer(session, layer)
+    lock_layer(session, layer, patience_s=patience_s)
     _check(session, import_id)
     undo_id = store.begin_import(session, _entry(found), actor)
     revert.begin(session)
@@ -106,7 +120,7 @@ def undo_import(
     session.execute(text(_TOUCHED), bound)
     session.execute(text(f"ANALYZE {PLAN.name}"))
     target = METADATA.tables[layer.table]
-    clashes = revert.look(session, target)
+    clashes = revert.look(session, target, layer.id)
     skipped = 0
     if skip_changed:
         skipped = revert.leave_out_clashes(session)
@@ -188,11 +202,17 @@ def restore_feature(
     version: int,
     *,
     if_match: int | None = None,
+    patience_s: float | None = None,
 ) -> int:
     """Make a feature what it was at an earlier version; return the version that it is at now.
 
     A deleted one comes back with its id. What it becomes is a new version, unless it is already
     what it was.
+
+    Parameters
+    ----------
+    patience_s
+        How long to wait for an import that works on the layer; None: as long as it takes.
 
     Raises
     ------
@@ -201,8 +221,11 @@ def restore_feature(
     PreconditionError
         It is not at the version `if_match`.
     ConflictError
-        Another feature has its source and code now.
+        Another feature has its source and code now, or an import works on the layer for longer
+        than `patience_s`.
     """
+    # An import that writes has rows locked: to wait for one of them would have no end either.
+    lock_layer(session, layer, patience_s=patience_s)
     target = METADATA.tables[layer.table]
     live = session.execute(
         select(target.c.version).where(target.c.id == feature_id).with_for_update()
@@ -230,7 +253,7 @@ def restore_feature(
     plan = {"feature_id": feature_id, "history_id": history_id, "act": act, "expected": expected}
     revert.begin(session)
     session.execute(insert(PLAN).values(plan))
-    clashes = revert.look(session, target)
+    clashes = revert.look(session, target, layer.id)
     if clashes.taken:
         raise ConflictError("restore.taken", parameter="code", other=clashes.taken_ids[0])
     if clashes.changed:  # a feature put back between the two looks

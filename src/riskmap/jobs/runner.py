@@ -2,7 +2,8 @@
 
 It asks the queue every second, and is woken at once by a job that its own process queued. While a
 job runs, a second thread shows that the worker lives and how far the work is, on a connection of
-its own: the work's transaction may last for minutes.
+its own: the work's transaction may last for minutes. The queue is spoken with over a pool of its
+own, so that a service that is busy does not look dead.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ class Handle:
             if self._over.is_set():
                 return
             try:
-                with self._database.write(self.actor) as session:
+                with self._database.write_for_jobs(self.actor) as session:
                     asked = store.beat(session, self.claim, self._progress)
             except LostClaimError:
                 # Or the work's own transaction has just ended the job.
@@ -213,7 +214,7 @@ class Runner:
                 self._clean(job)
 
     def _claim(self) -> Job | None:
-        with self._database.write(self._actor) as session:
+        with self._database.write_for_jobs(self._actor) as session:
             job = store.claim(session, self.name, list(self._kinds), self._place())
             if job is not None and job.status != "running":
                 self._kinds[job.kind].ended(session, job)
@@ -244,7 +245,7 @@ class Runner:
             log.error("job %d failed", handle.job.id, exc_info=error)
         while True:
             try:
-                with self._database.write(self._actor) as session:
+                with self._database.write_for_jobs(self._actor) as session:
                     ended = self._write_end(session, handle, error, result)
                 break
             except LostClaimError:
