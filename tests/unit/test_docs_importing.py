@@ -10,7 +10,7 @@ import typer.main
 
 from riskmap.cli.main import app
 from riskmap.crs.input import read_crs
-from riskmap.ingest.job import MODES
+from riskmap.ingest.options import MODES
 from riskmap.ingest.readers import READERS
 
 DOCS = (Path(__file__).parents[2] / "docs" / "importing.md").read_text(encoding="utf-8")

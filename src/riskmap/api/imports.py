@@ -21,15 +21,14 @@ from riskmap.api.deps import Ctx, Language, integer, needs, number, parameters
 from riskmap.api.problems import problem_body
 from riskmap.api.uploads import MIB, Form, received
 from riskmap.catalog.spec import Layer
+from riskmap.crs.input import AXES
 from riskmap.db.city import City, read_city
 from riskmap.db.sessions import Actor
 from riskmap.errors import ConflictError, InputError, NotFoundError, RiskmapError
 from riskmap.i18n import Lang
 from riskmap.ingest import store
 from riskmap.ingest.job import (
-    AXES,
     ENDINGS,
-    MODES,
     Upload,
     check_options,
     problem_lines,
@@ -37,7 +36,7 @@ from riskmap.ingest.job import (
     safe_name,
 )
 from riskmap.ingest.mapping import FieldMapping, parse_mapping
-from riskmap.ingest.run import ImportOptions
+from riskmap.ingest.options import MODES, UNSTATED, ImportOptions
 from riskmap.ingest.undo import PATIENCE_S, undo_import
 from riskmap.jobs import store as jobs
 
@@ -172,7 +171,7 @@ def _options(fields: dict[str, str]) -> ImportOptions:
         mapping=_mapping(given["mapping"]) if "mapping" in given else FieldMapping(),
         table=given.get("table"),
         encoding=given.get("encoding"),
-        source_system=given.get("source_system", "local"),
+        source_system=given.get("source_system", UNSTATED),
         mode=given.get("mode", "upsert"),
         repair=_flag(given.get("repair", "false"), "repair"),
         max_bad_share=number(given.get("max_bad_share", "0"), "max_bad_share"),

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Select,
     cast,
     column,
+    exists,
     func,
     literal,
     literal_column,
@@ -95,7 +96,8 @@ def versions(
     Parameters
     ----------
     restricted
-        Whether the reader may see restricted fields, of old versions as of the present one.
+        Whether the reader may see restricted fields, of old versions as of the present one, and
+        versions of a deleted feature at all.
     below
         Only versions below this number: where the page before ended.
     only
@@ -114,6 +116,10 @@ def versions(
         statement = statement.where(found.c.version < below)
     if only is not None:
         statement = statement.where(found.c.version == only)
+    if not restricted:
+        # What was withdrawn stays withdrawn: of a deleted feature only key holders see versions.
+        table = table_for(layer)
+        statement = statement.where(exists().where(table.c.id == feature_id))
     rows = session.execute(statement).mappings().all()
     if not rows and only is not None:
         raise NotFoundError(

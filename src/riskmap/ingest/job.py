@@ -42,8 +42,6 @@ from riskmap.jobs.store import HOST, Job
 log = logging.getLogger("riskmap")
 
 KIND: Final = "import"
-MODES: Final = ("upsert", "replace", "append")
-AXES: Final = ("en", "ne")
 # What can come as one file: a shapefile and a geodatabase are several, and come in a zip.
 ENDINGS: Final = tuple(ending for ending in READERS if ending not in (".shp", ".gdb"))
 _UPLOAD: Final = "upload"
@@ -77,12 +75,8 @@ def check_options(options: ImportOptions, layer: Layer, city: City) -> str:
     InputError
         An option is wrong; it names which.
     """
-    if options.mode not in MODES:
-        raise _value("mode", options.mode, ", ".join(MODES))
-    if options.axes not in AXES:
-        raise _value("axes", options.axes, ", ".join(AXES))
     options.check_share()
-    check_mode(options.mode, options.max_bad_share)
+    check_mode(options.mode, options.max_bad_share, options.source_system)
     if not options.source_system.strip() or len(options.source_system) > 64:
         raise InputError(
             "ingest.source_system",
@@ -92,12 +86,6 @@ def check_options(options: ImportOptions, layer: Layer, city: City) -> str:
     crs = read_crs(options.crs, axes=options.axes, datum_shift=options.datum_shift)
     Plan(layer, options.mapping, ZoneInfo(city.time_zone))
     return crs.name
-
-
-def _value(parameter: str, value: str, expected: str) -> InputError:
-    return InputError(
-        "parameter.value", parameter=parameter, value=shorten(value), expected=expected
-    )
 
 
 def safe_name(given: str) -> str:

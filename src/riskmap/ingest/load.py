@@ -17,12 +17,11 @@ from riskmap.errors import ConflictError, InputError
 from riskmap.ingest import places, staging
 from riskmap.ingest.frames import Frame
 from riskmap.ingest.merge import Merge, Written
+from riskmap.ingest.options import MODES, UNSTATED
 from riskmap.ingest.report import ImportCancelledError, Problem
 from riskmap.ingest.staging import writable
 
-__all__ = ["MODES", "Counts", "check_mode", "load", "lock_layer", "writable"]
-
-MODES: Final = ("upsert", "replace", "append")
+__all__ = ["Counts", "check_mode", "load", "lock_layer", "writable"]
 
 Take = Callable[[Iterator[Problem]], None]
 """Takes problems in the order of the file. It may raise: nothing is loaded then."""
@@ -57,18 +56,21 @@ class Counts(NamedTuple):
     inserted_ids: Sequence[Range[int]] = ()
 
 
-def check_mode(mode: str, max_bad_share: float) -> None:
+def check_mode(mode: str, max_bad_share: float, source_system: str) -> None:
     """Refuse a mode that is none, and a replacement that would pass over bad rows.
 
     Raises
     ------
     InputError
-        A feature whose row has a typo would be deleted: `replace` takes no bad row.
+        A feature whose row has a typo would be deleted: `replace` takes no bad row. Nor does it
+        take the source system of those who state none: each would delete the others' features.
     """
     if mode not in MODES:
         raise InputError("ingest.mode", parameter="mode", value=mode, known=", ".join(MODES))
     if mode == "replace" and max_bad_share > 0:
         raise InputError("ingest.mode.replace", parameter="max_bad_share", value=max_bad_share)
+    if mode == "replace" and source_system.strip() == UNSTATED:
+        raise InputError("ingest.mode.source", parameter="source_system", value=UNSTATED)
 
 
 def lock_layer(

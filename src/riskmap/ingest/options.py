@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Final
 
 from riskmap.errors import InputError
 from riskmap.ingest.mapping import FieldMapping
+
+MODES: Final = ("upsert", "replace", "append")
+UNSTATED: Final = "local"
+"""The source system of rows whose sender states none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +51,7 @@ class ImportOptions:
     mapping: FieldMapping = field(default_factory=FieldMapping)
     table: str | None = None
     encoding: str | None = None
-    source_system: str = "local"
+    source_system: str = UNSTATED
     mode: str = "upsert"
     repair: bool = False
     max_bad_share: float = 0.0

@@ -203,7 +203,8 @@ class _Run:
         stop: Callable[[], bool] | None = None,
     ) -> None:
         request.options.check_share()
-        check_mode(request.options.mode, request.options.max_bad_share)
+        options = request.options
+        check_mode(options.mode, options.max_bad_share, options.source_system)
         self._source_system = _source_system(request.options.source_system)
         self._crs = crs_of(request).name
         self._request = request
