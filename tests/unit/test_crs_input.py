@@ -257,3 +257,12 @@ def test_cgcs2000_and_wgs84_are_one_on_a_map_and_old_datums_are_not() -> None:
     assert read_crs("EPSG:4326").is_same_as("EPSG:4490")
     for other in ("EPSG:4214", "EPSG:4610", "EPSG:4528", "EPSG:3857"):
         assert not read_crs("EPSG:4490").is_same_as(other)
+
+
+@pytest.mark.parametrize("code", [3821, 4738])
+def test_a_datum_that_proj_does_not_know_is_refused_without_a_shift(code: int) -> None:
+    """TWD67, Hong Kong 1963: PROJ would hand their numbers through, hundreds of metres off."""
+    with pytest.raises(InputError) as refused:
+        read_crs(f"EPSG:{code}")
+    assert refused.value.key == "crs.refused"
+    assert read_crs(f"EPSG:{code}", datum_shift=(-700.0, -300.0, -100.0)).name

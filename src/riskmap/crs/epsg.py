@@ -21,6 +21,7 @@ from pyproj import CRS, Transformer
 from pyproj.crs import BoundCRS
 from pyproj.crs.coordinate_operation import ToWGS84Transformation
 from pyproj.exceptions import CRSError
+from pyproj.transformer import TransformerGroup
 
 from riskmap.errors import InputError
 from riskmap.units import WGS84
@@ -197,13 +198,30 @@ def read_epsg(
         raise InputError("crs.unknown", parameter=parameter, value=f"EPSG:{code}") from None
     if not (crs.is_geographic or crs.is_projected) or crs.geodetic_crs is None:
         raise InputError("crs.no_map", parameter=parameter, value=f"EPSG:{code}", name=crs.name)
-    datum = _SILENTLY_WRONG.get(crs.geodetic_crs.to_epsg() or 0)
+    datum = _unknown_to_proj(crs.geodetic_crs)
     shift = _read_shift(datum_shift)
     if datum is None and shift:
         raise InputError("crs.shift_twice", parameter="datum_shift", value=f"EPSG:{code}")
     if datum is not None and not shift:
         raise InputError("crs.refused", parameter=parameter, value=f"EPSG:{code}", datum=datum)
     return EpsgCrs(code, crs, north_first, shift)
+
+
+def _unknown_to_proj(base: CRS) -> str | None:
+    """Return the datum's name if PROJ would hand its numbers through as those of WGS 84.
+
+    It calls that a ballpark offset and says nothing: TWD67 or Hong Kong 1963 would land hundreds
+    of metres off. CGCS2000 is such a case on paper and the same as WGS 84 on a map.
+    """
+    code = base.to_epsg() or 0
+    if code in _SILENTLY_WRONG:
+        return _SILENTLY_WRONG[code]
+    if code in _WGS84_ALIKE:
+        return None
+    best = TransformerGroup(base, WGS84, always_xy=True).transformers
+    if best and "ballpark" not in best[0].description.lower():
+        return None
+    return str(base.name)
 
 
 def _read_shift(numbers: Sequence[float]) -> tuple[float, ...]:
