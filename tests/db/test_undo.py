@@ -377,3 +377,14 @@ def test_rows_of_imports(desk: Desk) -> None:
     store.record_outcome(desk.database, IMPORTER, status="failed", import_id=queued)
     with desk.database.read() as session:
         assert store.get_import(session, queued).status == "cancelled"
+
+
+def test_what_was_only_checked_cannot_be_undone(desk: Desk) -> None:
+    entry = store.Entry(layer="shelters", file="a.csv", source_system="x", mode="upsert")
+    with desk.database.write(IMPORTER) as session:
+        number = store.queue_import(session, entry, IMPORTER)
+        assert number is not None
+        store.finish_import(session, number, {"dry_run": True, "inserted": 3}, [])
+    with pytest.raises(ConflictError) as refused:
+        undo(desk, number)
+    assert refused.value.key == "undo.dry_run"

@@ -421,7 +421,7 @@ def _shown(
             if file is not None and file.stat().st_size:
                 media = _MEDIA.get(file.suffix, "application/x-ndjson")
                 links.append({"rel": stem, "type": media, "href": f"{here}/{stem}"})
-    if row.status == "done":
+    if row.status == "done" and not (row.report or {}).get("dry_run"):
         links.append({"rel": "undo", "type": "application/json", "href": f"{here}/undo"})
     if row.status in jobs.OPEN and row.job_id is not None:
         links.append({"rel": "cancel", "type": "application/json", "href": f"{here}/cancel"})

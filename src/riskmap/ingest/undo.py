@@ -136,7 +136,12 @@ def undo_import(
 
 def _check(session: WriteSession, import_id: int) -> None:
     """Refuse what cannot be undone; with the layer's lock, so that two do not undo it at once."""
-    status = session.execute(select(IMPORTS.c.status).where(IMPORTS.c.id == import_id)).scalar_one()
+    only_checked = IMPORTS.c.report["dry_run"].as_boolean()
+    columns = (IMPORTS.c.status, only_checked.label("only_checked"))
+    found = session.execute(select(*columns).where(IMPORTS.c.id == import_id)).one()
+    status = found.status
+    if found.only_checked:
+        raise ConflictError("undo.dry_run", parameter="import_id", value=import_id)
     if status != "done":
         raise ConflictError("undo.not_done", parameter="import_id", value=import_id, status=status)
     # The last of a chain of undo and redo is what can be taken back.
