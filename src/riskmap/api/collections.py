@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from riskmap.api.deps import Ctx, Language, Who, encode_cursor, feature_query, integer, parameters
+from riskmap.api.links import GEOJSON, base, cache_headers, link
 from riskmap.api.streams import Stream
 from riskmap.catalog.spec import Layer
 from riskmap.crs.datum import Datum, check_city, read_datum
@@ -21,23 +22,7 @@ from riskmap.units import Bbox
 
 router = APIRouter(tags=["features"])
 
-GEOJSON = "application/geo+json"
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
-
-
-def _link(href: str, rel: str, media: str, title: str | None = None) -> dict[str, str]:
-    link = {"href": href, "rel": rel, "type": media}
-    return link if title is None else {**link, "title": title}
-
-
-def _base(request: Request) -> str:
-    return str(request.base_url).rstrip("/")
-
-
-def _headers(who: Who, **more: str) -> dict[str, str]:
-    """Say who may cache an answer: what a key unlocked belongs to its holder alone."""
-    kept = "public, no-cache" if who.role is None else "private, no-store"
-    return {"Cache-Control": kept, "Vary": "Authorization, X-API-Key, Accept-Language", **more}
 
 
 def _datum_headers(datum: Datum) -> dict[str, str]:
@@ -59,7 +44,7 @@ async def _check_datum(session: AsyncReadSession, datum: Datum) -> None:
 def _collection(
     request: Request, layer: Layer, lang: Lang, facts: dict[str, Any]
 ) -> dict[str, Any]:
-    here = f"{_base(request)}/collections/{layer.id}"
+    here = f"{base(request)}/collections/{layer.id}"
     return {
         "id": layer.id,
         "title": layer.title.in_(lang),
@@ -70,10 +55,10 @@ def _collection(
         "crs": [CRS84],
         "storageCrs": CRS84,
         "links": [
-            _link(here, "self", "application/json"),
-            _link(f"{here}/items", "items", GEOJSON, layer.title.in_(lang)),
-            _link(
-                f"{_base(request)}/tiles/{layer.id}/{{z}}/{{x}}/{{y}}.mvt",
+            link(here, "self", "application/json"),
+            link(f"{here}/items", "items", GEOJSON, layer.title.in_(lang)),
+            link(
+                f"{base(request)}/tiles/{layer.id}/{{z}}/{{x}}/{{y}}.mvt",
                 "tiles",
                 "application/vnd.mapbox-vector-tile",
             ),
@@ -106,7 +91,7 @@ async def landing(request: Request, ctx: Ctx, lang: Language) -> Response:
     form = parameters(request, {"f"}).get("f", "json")
     if form != "json":
         raise InputError("parameter.value", parameter="f", value=form[:40], expected="html, json")
-    base = _base(request)
+    root = base(request)
     async with ctx.database.read_async() as session:
         city = (await session.execute(CITY.select())).mappings().first()
         filled = await read.filled(session, ctx.catalog.values())
@@ -116,11 +101,11 @@ async def landing(request: Request, ctx: Ctx, lang: Language) -> Response:
     elif not filled:
         hint = say("landing.empty", lang, name=city["name"])
     links = [
-        _link(f"{base}/", "self", "application/json"),
-        _link(
-            f"{base}/openapi.json", "service-desc", "application/vnd.oai.openapi+json;version=3.1"
+        link(f"{root}/", "self", "application/json"),
+        link(
+            f"{root}/openapi.json", "service-desc", "application/vnd.oai.openapi+json;version=3.1"
         ),
-        _link(f"{base}/collections", "data", "application/json"),
+        link(f"{root}/collections", "data", "application/json"),
     ]
     title = say("landing.title", lang)
     body = {
@@ -147,7 +132,7 @@ async def collections(request: Request, ctx: Ctx, lang: Language) -> Response:
         fresh = await read.revisions(session, ctx.catalog.values())
     return JSONResponse(
         {
-            "links": [_link(f"{_base(request)}/collections", "self", "application/json")],
+            "links": [link(f"{base(request)}/collections", "self", "application/json")],
             "collections": [
                 _collection(request, layer, lang, _freshness(layer, fresh))
                 for layer in ctx.catalog.values()
@@ -175,7 +160,7 @@ async def collection(
     facts = {**_freshness(layer, fresh), "fields": _fields(layer, who, lang)}
     if extent is not None:
         facts["extent"] = {"spatial": {"bbox": [extent], "crs": CRS84}}
-    return JSONResponse(_collection(request, layer, lang, facts), headers=_headers(who))
+    return JSONResponse(_collection(request, layer, lang, facts), headers=cache_headers(who))
 
 
 @router.get("/collections/{layer_id}/items", summary="要素 Features", response_model=None)
@@ -202,13 +187,13 @@ async def items(
 
     def links(after: int | None) -> list[dict[str, str]]:
         found = [
-            _link(str(request.url), "self", GEOJSON),
-            _link(f"{_base(request)}/collections/{layer.id}", "collection", "application/json"),
+            link(str(request.url), "self", GEOJSON),
+            link(f"{base(request)}/collections/{layer.id}", "collection", "application/json"),
         ]
         if after is not None:
             url = request.url.remove_query_params(["offset", "cursor"])
             following = url.include_query_params(cursor=encode_cursor(after))
-            found.append(_link(str(following), "next", GEOJSON))
+            found.append(link(str(following), "next", GEOJSON))
         return found
 
     pieces = read.page(ctx.database, query, links)
@@ -218,7 +203,7 @@ async def items(
         first,
         pieces,
         media_type=GEOJSON,
-        headers=_headers(who, **_datum_headers(query.datum)),
+        headers=cache_headers(who, **_datum_headers(query.datum)),
         deadline_s=ctx.settings.stream_timeout_s,
     )
 
@@ -242,4 +227,4 @@ async def item(
     async with ctx.database.read_async() as session:
         await _check_datum(session, asked)
         text = await read.feature(session, query)
-    return Response(text, media_type=GEOJSON, headers=_headers(who, **_datum_headers(asked)))
+    return Response(text, media_type=GEOJSON, headers=cache_headers(who, **_datum_headers(asked)))
