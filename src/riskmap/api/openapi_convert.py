@@ -1,0 +1,94 @@
+"""JSON Schema as FastAPI writes it (OpenAPI 3.1) in the words of OpenAPI 3.0."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+Schema = dict[str, Any]
+
+# Keywords that both know, whose value is a schema, a list of schemas or a mapping to schemas.
+_ONE: Final = ("items", "not", "additionalProperties")
+_MANY: Final = ("anyOf", "oneOf", "allOf")
+_SAME: Final = frozenset(
+    {
+        "type", "format", "title", "description", "default", "enum", "required", "nullable",
+        "minimum", "maximum", "multipleOf", "minLength", "maxLength", "pattern", "minItems",
+        "maxItems", "uniqueItems", "minProperties", "maxProperties", "discriminator",
+    }
+)  # fmt: skip
+
+
+def to_30(schema: Schema) -> Schema:
+    """Return a schema of OpenAPI 3.1 as one of 3.0 that takes the same values.
+
+    3.0 has no `null` type (`nullable` instead), bounds that exclude are flags beside the bound,
+    a constant is an enumeration of one, and there are no tuples: their items are those of any
+    place.
+
+    Raises
+    ------
+    ValueError
+        It has a keyword that is not known here: left out, the description would promise more.
+    """
+    if "$ref" in schema:
+        # 3.0 ignores what stands beside a reference.
+        beside = {key: value for key, value in schema.items() if key != "$ref"}
+        alone = {"$ref": schema["$ref"]}
+        return {**to_30(beside), "allOf": [alone]} if beside else alone
+    found: Schema = {}
+    for key, value in schema.items():
+        found.update(_keyword(key, value))
+    return _without_null(found)
+
+
+def _keyword(key: str, value: Any) -> Schema:
+    if key in _SAME:
+        return {key: value}
+    if key in _ONE:
+        return {key: to_30(value) if isinstance(value, dict) else value}
+    if key in _MANY:
+        return {key: [to_30(one) for one in value]}
+    match key:
+        case "properties":
+            return {key: {name: to_30(one) for name, one in value.items()}}
+        case "const":
+            return {"enum": [value]}
+        case "examples":
+            return {"example": value[0]} if value else {}
+        case "exclusiveMinimum":
+            return {"minimum": value, "exclusiveMinimum": True}
+        case "exclusiveMaximum":
+            return {"maximum": value, "exclusiveMaximum": True}
+        case "prefixItems":
+            places: list[Schema] = []
+            for one in map(to_30, value):
+                if one not in places:
+                    places.append(one)
+            return {"items": places[0] if len(places) == 1 else {"anyOf": places}}
+        case "contentMediaType":
+            return {"format": "binary"}
+    raise ValueError(f"OpenAPI 3.0 has no {key!r}, and no rule says what becomes of it")
+
+
+def _without_null(schema: Schema) -> Schema:
+    """Turn the type `null` into `nullable`."""
+    kinds = schema.get("type")
+    if isinstance(kinds, list):
+        rest = [kind for kind in kinds if kind != "null"]
+        others = {key: value for key, value in schema.items() if key != "type"}
+        schema = {**others, "anyOf": [{"type": kind} for kind in rest]}
+        if len(rest) == 1:
+            schema = {**others, "type": rest[0]}
+        if len(rest) < len(kinds):
+            schema["nullable"] = True
+        return schema
+    for key in ("anyOf", "oneOf"):
+        choices = schema.get(key, [])
+        rest = [one for one in choices if one != {"type": "null"}]
+        if len(rest) == len(choices):
+            continue
+        others = {name: value for name, value in schema.items() if name != key}
+        if len(rest) == 1 and "$ref" not in rest[0]:
+            return {**rest[0], **others, "nullable": True}
+        return {**others, key if len(rest) > 1 else "allOf": rest, "nullable": True}
+    return schema
