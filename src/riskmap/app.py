@@ -30,6 +30,7 @@ from riskmap.api import (
     hazard_levels,
     history,
     imports,
+    items,
     overview,
     problems,
     service,
@@ -209,6 +210,7 @@ def create_app(settings: Settings) -> FastAPI:
     checked = [Depends(caller)]
     for router in (
         collections.router,
+        items.router,
         history.router,
         overview.router,
         tiles.router,
