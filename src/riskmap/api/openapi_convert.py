@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 Schema = dict[str, Any]
@@ -16,6 +17,14 @@ _SAME: Final = frozenset(
         "maxItems", "uniqueItems", "minProperties", "maxProperties", "discriminator",
     }
 )  # fmt: skip
+
+_RENAMED: Final[dict[str, Callable[[Any], Schema]]] = {
+    "const": lambda value: {"enum": [value]},
+    "examples": lambda values: {"example": values[0]} if values else {},
+    "exclusiveMinimum": lambda bound: {"minimum": bound, "exclusiveMinimum": True},
+    "exclusiveMaximum": lambda bound: {"maximum": bound, "exclusiveMaximum": True},
+    "contentMediaType": lambda _: {"format": "binary"},
+}
 
 
 def to_30(schema: Schema) -> Schema:
@@ -48,26 +57,21 @@ def _keyword(key: str, value: Any) -> Schema:
         return {key: to_30(value) if isinstance(value, dict) else value}
     if key in _MANY:
         return {key: [to_30(one) for one in value]}
-    match key:
-        case "properties":
-            return {key: {name: to_30(one) for name, one in value.items()}}
-        case "const":
-            return {"enum": [value]}
-        case "examples":
-            return {"example": value[0]} if value else {}
-        case "exclusiveMinimum":
-            return {"minimum": value, "exclusiveMinimum": True}
-        case "exclusiveMaximum":
-            return {"maximum": value, "exclusiveMaximum": True}
-        case "prefixItems":
-            places: list[Schema] = []
-            for one in map(to_30, value):
-                if one not in places:
-                    places.append(one)
-            return {"items": places[0] if len(places) == 1 else {"anyOf": places}}
-        case "contentMediaType":
-            return {"format": "binary"}
-    raise ValueError(f"OpenAPI 3.0 has no {key!r}, and no rule says what becomes of it")
+    if key == "properties":
+        return {key: {name: to_30(one) for name, one in value.items()}}
+    if key == "prefixItems":
+        return {"items": _any_of(value)}
+    if key not in _RENAMED:
+        raise ValueError(f"OpenAPI 3.0 has no {key!r}, and no rule says what becomes of it")
+    return _RENAMED[key](value)
+
+
+def _any_of(schemas: list[Schema]) -> Schema:
+    different: list[Schema] = []
+    for one in map(to_30, schemas):
+        if one not in different:
+            different.append(one)
+    return different[0] if len(different) == 1 else {"anyOf": different}
 
 
 def _without_null(schema: Schema) -> Schema:

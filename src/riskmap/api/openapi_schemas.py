@@ -23,7 +23,8 @@ def _list(items: Schema) -> Schema:
 
 
 def _object(*required: str, **properties: Schema) -> Schema:
-    return {"type": "object", "required": list(required), "properties": properties}
+    found: Schema = {"type": "object", "properties": properties}
+    return {**found, "required": list(required)} if required else found
 
 
 def _geometry(kind: str, coordinates: Schema) -> Schema:

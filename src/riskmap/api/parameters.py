@@ -240,7 +240,7 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     "/tiles/{layers}/{z}/{x}/{y}.mvt": NARROWING,
     "/analysis/reach": (*_PLACE, _MINUTES, DATUM),
     "/analysis/coverage": (_MINUTES, _limit(0, MAX_LISTED, 200), DATUM),
-    "/analysis/hazard-levels": (BBOX, LIMIT, _NUMBER_CURSOR),
+    "/analysis/hazard-levels": (BBOX, _limit(1, 1000, 1000), _NUMBER_CURSOR),
     "/imports": (
         Parameter("layer", _TEXT, Text("只要此图层的", "only those of this layer")),
         Parameter("status", _TEXT, Text("只要此状态的", "only those of this status")),
@@ -343,4 +343,6 @@ def of_fields(layer: Layer, *, plain: bool) -> Iterator[Parameter]:
         about = Text(
             f"{field.zh}:这些值之一,null 为空值", f"{field.en}: one of these; null is null"
         )
-        yield Parameter(field.name, listed(value, minItems=1), about, key=f"{field.name}.{field.kind}")
+        yield Parameter(
+            field.name, listed(value, minItems=1), about, key=f"{field.name}.{field.kind}"
+        )
