@@ -36,9 +36,11 @@ def a_city(cluster: Cluster, template: str) -> Iterator[Served]:
             for turn in range(ROWS if layer.id in LAYERS else 3):
                 since, until = TIMES[turn % len(TIMES)]
                 place = shape(layer.geometry, 120.1 + 0.031 * turn, 36.1 + 0.029 * turn, turn)
-                rows.append(
-                    {**row_of(layer, turn), "geom": place, "valid_from": since, "valid_to": until}
-                )
+                row = row_of(layer, turn)
+                for field in layer.fields:
+                    if field.maximum is not None:
+                        row[field.name] = min(row[field.name], field.maximum)
+                rows.append({**row, "geom": place, "valid_from": since, "valid_to": until})
             put(served.database, layer.id, *rows)
         yield served
 

@@ -12,7 +12,7 @@ from riskmap.api.documents import answer, both_forms, wanted
 from riskmap.api.links import HTML, JSON, Links, base, link
 from riskmap.api.openapi_answers import OPENAPI
 from riskmap.db.tables import CITY
-from riskmap.features import read
+from riskmap.features import cql2, read
 from riskmap.i18n import Lang, say
 
 router = APIRouter(tags=["service"])
@@ -26,6 +26,7 @@ CLASSES: Final = (
         f"{_SPEC}/ogcapi-features-3/1.0/conf/{one}"
         for one in ("queryables", "queryables-query-parameters", "filter", "features-filter")
     ),
+    *cql2.CONFORMANCE,
 )
 _HEADERS: Final = {"Cache-Control": "no-cache", "Vary": "Accept, Accept-Language"}
 

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 
 from riskmap.api.conditions import not_modified
 from riskmap.api.deps import parameters
-from riskmap.api.links import HTML, JSON, Links, here, link
+from riskmap.api.links import HTML, JSON, Links, address, link
 from riskmap.errors import InputError
 
 FORMS = ("json", "html")
@@ -37,10 +37,10 @@ def wanted(request: Request) -> str:
 
 def both_forms(request: Request, media: str = JSON) -> Links:
     """Return the links from a document to itself and to its page."""
-    url = here(request)
+    url = address(request)
     return [
-        link(url, "self", media),
-        link(f"{url.partition('?')[0]}?f=html", "alternate", HTML),
+        link(str(url), "self", media),
+        link(str(url.replace(query="f=html")), "alternate", HTML),
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, cast
 
 from fastapi import Request
+from starlette.datastructures import URL
 
 from riskmap.access.keys import Caller
 from riskmap.api.context import Context
@@ -27,10 +28,10 @@ def base(request: Request) -> str:
     return public or str(request.base_url).rstrip("/")
 
 
-def here(request: Request) -> str:
-    """Return the address of what is asked for, with its query."""
+def address(request: Request) -> URL:
+    """Return the address of what is asked for, with its query, as callers reach it."""
     query = request.url.query
-    return f"{base(request)}{request.url.path}" + (f"?{query}" if query else "")
+    return URL(f"{base(request)}{request.url.path}" + (f"?{query}" if query else ""))
 
 
 def link(href: str, rel: str, media: str, title: str | None = None) -> dict[str, str]:

@@ -26,6 +26,9 @@ _RENAMED: Final[dict[str, Callable[[Any], Schema]]] = {
     "contentMediaType": lambda _: {"format": "binary"},
 }
 
+# 3.0 has no word for null alone.
+NULL: Final[Schema] = {"type": "string", "nullable": True, "enum": [None]}
+
 
 def to_30(schema: Schema) -> Schema:
     """Return a schema of OpenAPI 3.1 as one of 3.0 that takes the same values.
@@ -80,19 +83,20 @@ def _without_null(schema: Schema) -> Schema:
     if isinstance(kinds, list):
         rest = [kind for kind in kinds if kind != "null"]
         others = {key: value for key, value in schema.items() if key != "type"}
-        schema = {**others, "anyOf": [{"type": kind} for kind in rest]}
-        if len(rest) == 1:
-            schema = {**others, "type": rest[0]}
-        if len(rest) < len(kinds):
-            schema["nullable"] = True
-        return schema
+        choices = [{"type": kind} for kind in rest]
+        return _chosen(others, "anyOf", choices, nullable=len(rest) < len(kinds))
     for key in ("anyOf", "oneOf"):
         choices = schema.get(key, [])
         rest = [one for one in choices if one != {"type": "null"}]
         if len(rest) == len(choices):
             continue
         others = {name: value for name, value in schema.items() if name != key}
-        if len(rest) == 1 and "$ref" not in rest[0]:
-            return {**rest[0], **others, "nullable": True}
-        return {**others, key if len(rest) > 1 else "allOf": rest, "nullable": True}
+        return _chosen(others, key, rest, nullable=True)
     return schema
+
+
+def _chosen(others: Schema, key: str, choices: list[Schema], *, nullable: bool) -> Schema:
+    """Return a schema of one of several; `nullable` speaks of the `type` beside it alone."""
+    if len(choices) == 1 and "type" in choices[0]:
+        return {**choices[0], **others, **({"nullable": True} if nullable else {})}
+    return {**others, key: [*choices, NULL] if nullable else choices}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from riskmap.api.openapi_convert import NULL
+
 Schema = dict[str, Any]
 
 _TEXT: Final[Schema] = {"type": "string"}
@@ -93,8 +95,8 @@ SCHEMAS: Final[dict[str, Schema]] = {
         *("links", "collections"), links=_LINKS, collections=_list(ref("collection"))
     ),
     "geometry": {
-        "nullable": True,
         "oneOf": [
+            NULL,
             _geometry("Point", _POSITION),
             _geometry("MultiPoint", _list(_POSITION)),
             _geometry("LineString", _LINE),

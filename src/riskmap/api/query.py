@@ -230,8 +230,7 @@ def _tolerance(text: str) -> float:
             value=text[:40],
             expected=f"0 … {MAX_TOLERANCE_M:g} m",
         )
-    kept: Scalar = value
-    return kept
+    return value
 
 
 def _scalar(field: Field, text: str) -> Scalar:
