@@ -173,7 +173,7 @@ def _condition(
     text = found.get("filter")
     if text is None:
         return None
-    read = cql2.read_text if lang == LANGS[0] else cql2.read_json
+    read = cql2.read_text if lang == LANGS[0] else cql2.read_json_text
     return read(text, fields, crs=crs)
 
 
