@@ -28,9 +28,9 @@ from sqlalchemy import (
 )
 
 from riskmap.catalog.spec import Layer
-from riskmap.db.sessions import ReadSession
+from riskmap.db.sessions import AsyncReadSession, ReadSession
 from riskmap.db.tables import HISTORY, IMPORTS
-from riskmap.errors import NotFoundError
+from riskmap.errors import GoneError, NotFoundError
 from riskmap.features.query import FeatureQuery
 from riskmap.features.statements import feature_columns
 from riskmap.features.where import table_for
@@ -140,6 +140,31 @@ def versions(
         )
         for row in rows
     ]
+
+
+def gone(session: ReadSession, layer: Layer, feature_id: int) -> bool:
+    """Say whether a feature that is not there was there once: the history has its last version."""
+    return bool(session.execute(_gone(layer, feature_id)).scalar_one())
+
+
+async def gone_async(session: AsyncReadSession, layer: Layer, feature_id: int) -> bool:
+    """Say what `gone` says."""
+    return bool((await session.execute(_gone(layer, feature_id))).scalar_one())
+
+
+def missing(layer: Layer, feature_id: int, *, was_there: bool) -> NotFoundError:
+    """Return the error for a feature that is not there: 410 where it was, 404 where it never was.
+
+    The id alone is told, which an older list of features tells as well.
+    """
+    error, key = (GoneError, "feature.gone") if was_there else (NotFoundError, "feature.unknown")
+    return error(key, parameter="feature_id", value=feature_id, layer=layer.id)
+
+
+def _gone(layer: Layer, feature_id: int) -> Select[Any]:
+    # `delete` and `truncate`; what came back since is there, and nobody asks.
+    ended = (HISTORY.c.layer == layer.id, HISTORY.c.feature_id == feature_id)
+    return select(exists().where(*ended, HISTORY.c.op != "update"))
 
 
 def _present(query: FeatureQuery) -> Select[Any]:
