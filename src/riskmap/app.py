@@ -31,6 +31,7 @@ from riskmap.api import (
     hazard_levels,
     history,
     imports,
+    items,
     overview,
     problems,
     service,
@@ -219,6 +220,7 @@ def create_app(settings: Settings) -> FastAPI:
     checked = [Depends(caller)]
     for router in (
         collections.router,
+        items.router,
         edits.router,
         history.router,
         overview.router,

@@ -7,38 +7,17 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from riskmap.api.deps import Ctx, Language, Who, encode_cursor, feature_query, integer, parameters
+from riskmap.api.deps import Ctx, Language, Who, parameters
 from riskmap.api.links import GEOJSON, base, cache_headers, link
-from riskmap.api.streams import Stream
 from riskmap.catalog.spec import Layer
-from riskmap.crs.datum import Datum, check_city, read_datum
-from riskmap.db.sessions import AsyncReadSession
 from riskmap.db.tables import CITY
 from riskmap.errors import InputError
 from riskmap.features import read
-from riskmap.features.query import FeatureQuery
 from riskmap.i18n import Lang, say
-from riskmap.units import Bbox
 
 router = APIRouter(tags=["features"])
 
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
-
-
-def _datum_headers(datum: Datum) -> dict[str, str]:
-    """Say what the positions are in: a datum that no CRS names is no CRS84."""
-    if datum is Datum.WGS84:
-        return {"Content-Crs": f"<{CRS84}>"}
-    return {"X-Datum": datum.value}
-
-
-async def _check_datum(session: AsyncReadSession, datum: Datum) -> None:
-    """Refuse a datum that cannot serve this city."""
-    if datum is Datum.WGS84:
-        return
-    city = (await session.execute(CITY.select())).mappings().first()
-    if city is not None:
-        check_city(datum, Bbox(city["west"], city["south"], city["east"], city["north"]))
 
 
 def _collection(
@@ -161,70 +140,3 @@ async def collection(
     if extent is not None:
         facts["extent"] = {"spatial": {"bbox": [extent], "crs": CRS84}}
     return JSONResponse(_collection(request, layer, lang, facts), headers=cache_headers(who))
-
-
-@router.get("/collections/{layer_id}/items", summary="要素 Features", response_model=None)
-async def items(
-    layer_id: str,
-    request: Request,
-    ctx: Ctx,
-    who: Who,
-    bbox: str | None = None,
-    limit: str | None = None,
-    offset: str | None = None,
-    cursor: str | None = None,
-    datum: str | None = None,
-) -> Response:
-    """Stream a page of features. Any visible field is a parameter: `risk_level=1,2` or `null`.
-
-    With `datum=gcj02` or `bd09` the geometries are in it, and so is `bbox`.
-    """
-    del bbox, limit, offset, cursor, datum  # declared for OpenAPI; `feature_query` reads them
-    layer = ctx.catalog.find(layer_id)
-    query = feature_query(request, layer, who, "limit", "offset", "cursor", "datum")
-    async with ctx.database.read_async() as session:
-        await _check_datum(session, query.datum)
-
-    def links(after: int | None) -> list[dict[str, str]]:
-        found = [
-            link(str(request.url), "self", GEOJSON),
-            link(f"{base(request)}/collections/{layer.id}", "collection", "application/json"),
-        ]
-        if after is not None:
-            url = request.url.remove_query_params(["offset", "cursor"])
-            following = url.include_query_params(cursor=encode_cursor(after))
-            found.append(link(str(following), "next", GEOJSON))
-        return found
-
-    pieces = read.page(ctx.database, query, links)
-    # The first piece is awaited here: what fails before it still gets its proper status.
-    first = await anext(pieces)
-    return Stream(
-        first,
-        pieces,
-        media_type=GEOJSON,
-        headers=cache_headers(who, **_datum_headers(query.datum)),
-        deadline_s=ctx.settings.stream_timeout_s,
-    )
-
-
-@router.get("/collections/{layer_id}/items/{feature_id}", summary="一个要素 One feature")
-async def item(
-    layer_id: str,
-    feature_id: str,
-    request: Request,
-    ctx: Ctx,
-    who: Who,
-    datum: str | None = None,
-) -> Response:
-    """Return one feature by its id, with `datum=gcj02` or `bd09` in that datum."""
-    layer = ctx.catalog.find(layer_id)
-    asked = read_datum(parameters(request, {"datum"}).get("datum", datum))
-    number = integer(feature_id, "feature_id", least=0, most=2**63 - 1)
-    query = FeatureQuery(
-        layer=layer, restricted=who.reads_restricted, feature_id=number, limit=1, datum=asked
-    )
-    async with ctx.database.read_async() as session:
-        await _check_datum(session, asked)
-        text = await read.feature(session, query)
-    return Response(text, media_type=GEOJSON, headers=cache_headers(who, **_datum_headers(asked)))

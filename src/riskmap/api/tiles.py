@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from riskmap.api.deps import Ctx, Who, feature_query, integer, parameters
+from riskmap.api.deps import Ctx, Who, integer, parameters
+from riskmap.api.query import feature_query
 from riskmap.errors import InputError
 from riskmap.tiles import roads
 from riskmap.tiles.read import check_address, render
