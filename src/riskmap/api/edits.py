@@ -50,7 +50,6 @@ _FEATURE_MEDIA: Final = (GEOJSON, JSON)
 _PATCH_MEDIA: Final = ("application/merge-patch+json", *_FEATURE_MEDIA)
 _READING: Final = ("GET", "HEAD", "OPTIONS")
 _MOST_ID: Final = 2**63 - 1
-_CONTENT_CRS: Final = re.compile(r"<([^<>]*)>|([^<>]*)")
 
 Editor = Annotated[Caller, Depends(needs(KeyRole.EDITOR))]
 
@@ -193,16 +192,14 @@ def _body(request: Request, content: bytes, taken: tuple[str, ...]) -> Body:
     """Read what was sent and what is said of it: media type, datum, coordinate system."""
     found = parameters(request, {"datum"})
     _check_media(request, taken)
-    given = request.headers.get("content-crs")
-    uri = None if given is None else _CONTENT_CRS.fullmatch(given.strip())
-    if given is not None and uri is None:
-        raise InputError(
-            "parameter.value", parameter="Content-Crs", value=given[:80], expected="<URI>"
-        )
+    # In angle brackets, as Part 2 writes it, or bare, as people do.
+    crs = request.headers.get("content-crs", "").strip()
+    if crs.startswith("<") and crs.endswith(">"):
+        crs = crs[1:-1]
     return Body(
         content=read_body(content),
         datum=read_datum(found["datum"]) if "datum" in found else None,
-        content_crs=None if uri is None else uri[1] or uri[2],
+        content_crs=crs if "content-crs" in request.headers else None,
     )
 
 

@@ -142,28 +142,28 @@ def versions(
     ]
 
 
-def gone(session: ReadSession, layer: Layer, feature_id: int) -> bool:
-    """Say whether a feature that is not there was there once: the history has its last version."""
-    return bool(session.execute(_gone(layer, feature_id)).scalar_one())
+def gone(session: ReadSession, query: FeatureQuery) -> bool:
+    """Say whether the feature of a query, which is not there, was there once."""
+    return bool(session.execute(_ended(query)).scalar_one())
 
 
-async def gone_async(session: AsyncReadSession, layer: Layer, feature_id: int) -> bool:
+async def gone_async(session: AsyncReadSession, query: FeatureQuery) -> bool:
     """Say what `gone` says."""
-    return bool((await session.execute(_gone(layer, feature_id))).scalar_one())
+    return bool((await session.execute(_ended(query))).scalar_one())
 
 
-def missing(layer: Layer, feature_id: int, *, was_there: bool) -> NotFoundError:
+def missing(query: FeatureQuery, *, was_there: bool) -> NotFoundError:
     """Return the error for a feature that is not there: 410 where it was, 404 where it never was.
 
-    The id alone is told, which an older list of features tells as well.
+    That it was is no secret: an older page of features says it as well.
     """
     error, key = (GoneError, "feature.gone") if was_there else (NotFoundError, "feature.unknown")
-    return error(key, parameter="feature_id", value=feature_id, layer=layer.id)
+    return error(key, parameter="feature_id", value=query.feature_id, layer=query.layer.id)
 
 
-def _gone(layer: Layer, feature_id: int) -> Select[Any]:
-    # `delete` and `truncate`; what came back since is there, and nobody asks.
-    ended = (HISTORY.c.layer == layer.id, HISTORY.c.feature_id == feature_id)
+def _ended(query: FeatureQuery) -> Select[Any]:
+    # By `delete` or `truncate`. What came back since is there, and nobody asks.
+    ended = (HISTORY.c.layer == query.layer.id, HISTORY.c.feature_id == query.feature_id)
     return select(exists().where(*ended, HISTORY.c.op != "update"))
 
 

@@ -200,8 +200,8 @@ def _lock(
         select(table.c.version).where(table.c.id == feature_id).with_for_update()
     ).scalar_one_or_none()
     if version is None:
-        was_there = history.gone(session, layer, feature_id)
-        raise history.missing(layer, feature_id, was_there=was_there)
+        query = FeatureQuery(layer=layer, feature_id=feature_id)
+        raise history.missing(query, was_there=history.gone(session, query))
     if expected is None:
         raise NoPreconditionError("edit.if_match", parameter="If-Match", version=version)
     if version not in expected:
