@@ -7,7 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from riskmap.api import html
 from riskmap.api.deps import Ctx, Language, Who, parameters
+from riskmap.api.html_features import collection_page, collections_page
 from riskmap.api.links import GEOJSON, base, cache_headers, link
 from riskmap.catalog.spec import Layer
 from riskmap.db.tables import CITY
@@ -104,21 +106,22 @@ async def landing(request: Request, ctx: Ctx, lang: Language) -> Response:
 
 
 @router.get("/collections", summary="全部图层 All layers", response_model=None)
-async def collections(request: Request, ctx: Ctx, lang: Language) -> Response:
+async def collections(request: Request, ctx: Ctx, who: Who, lang: Language) -> Response:
     """List the layers."""
-    parameters(request, set())
+    as_html = html.wanted(request, "json")
+    parameters(request, {"f"})
     async with ctx.database.read_async() as session:
         fresh = await read.revisions(session, ctx.catalog.values())
-    return JSONResponse(
-        {
-            "links": [link(f"{base(request)}/collections", "self", "application/json")],
-            "collections": [
-                _collection(request, layer, lang, _freshness(layer, fresh))
-                for layer in ctx.catalog.values()
-            ],
-        },
-        headers={"Vary": "Accept-Language"},
-    )
+    body = {
+        "links": [link(f"{base(request)}/collections", "self", "application/json")],
+        "collections": [
+            _collection(request, layer, lang, _freshness(layer, fresh))
+            for layer in ctx.catalog.values()
+        ],
+    }
+    if as_html:
+        return await collections_page(request, ctx, who, lang, body)
+    return JSONResponse(body, headers={"Vary": "Accept, Accept-Language"})
 
 
 def _freshness(layer: Layer, fresh: dict[str, Any]) -> dict[str, Any]:
@@ -131,12 +134,16 @@ async def collection(
     layer_id: str, request: Request, ctx: Ctx, who: Who, lang: Language
 ) -> Response:
     """Describe a layer: extent, freshness, fields that the caller may see."""
+    as_html = html.wanted(request, "json")
     layer = ctx.catalog.find(layer_id)
-    parameters(request, set())
+    parameters(request, {"f"})
     async with ctx.database.read_async() as session:
         fresh = await read.revisions(session, [layer])
         extent = await read.extent(session, layer)
     facts = {**_freshness(layer, fresh), "fields": _fields(layer, who, lang)}
     if extent is not None:
         facts["extent"] = {"spatial": {"bbox": [extent], "crs": CRS84}}
-    return JSONResponse(_collection(request, layer, lang, facts), headers=cache_headers(who))
+    body = _collection(request, layer, lang, facts)
+    if as_html:
+        return await collection_page(request, ctx, who, lang, layer, body)
+    return JSONResponse(body, headers=cache_headers(who))
