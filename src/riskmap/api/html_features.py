@@ -22,7 +22,6 @@ from riskmap.api.html_values import label_of, shown, unit
 from riskmap.api.links import base, cache_headers
 from riskmap.catalog.spec import (
     COMMON_FIELDS,
-    IDENTITY_FIELDS,
     RISK_LEVEL,
     Child,
     Field,
@@ -38,7 +37,6 @@ from riskmap.i18n import Lang, say
 
 DEFAULT_ROWS: Final = 50
 MAX_ROWS: Final = 500
-# A collection's map is made of tiles; this is for the features of a list.
 SYNTHETIC: Final = "synthetic"
 # Where a record comes from: on a feature's own page, not in the list.
 _PROVENANCE: Final = frozenset(
@@ -46,7 +44,6 @@ _PROVENANCE: Final = frozenset(
     for field in COMMON_FIELDS
     if field.name not in {"admin_code", "address", "status", "department", "updated_at"}
 )
-_IDENTITY: Final = frozenset(field.name for field in IDENTITY_FIELDS)
 _UNSORTABLE: Final = (Kind.JSON, Kind.TEXTS)
 _QUALITY: Final = "data_quality"
 # The groups of the list of layers, by what a layer means.
@@ -55,7 +52,6 @@ _GROUPS: Final[tuple[tuple[str, frozenset[Role]], ...]] = (
     ("html.group.resources", frozenset({Role.SHELTER, Role.TEAM, Role.DEPOT})),
     ("html.group.context", frozenset({Role.AREA, Role.POPULATION, Role.CONTEXT})),
 )
-_LAYERS: Final = Crumb(Text("", ""), "/collections")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +213,6 @@ def _items(
         rows=rows,
         empty=empty,
         active=_active(request, query, lang),
-        clear=html.query_of(()),
         earlier=rels.get("prev"),
         later=rels.get("next"),
         form=form,
@@ -244,16 +239,12 @@ async def item_page(
             for one in fields
         ]
 
-    children = [
-        (
-            child,
-            fields,
-            [[shown(one, row.get(one.name), lang, zone) for one in fields] for row in rows],
-        )
-        for child in layer.children
-        for fields in [child_fields(child, who)]
-        for rows in [properties.get(child.name) or []]
-    ]
+    children = []
+    for child in layer.children:
+        fields = child_fields(child, who)
+        rows = properties.get(child.name) or []
+        cells = [[shown(one, row.get(one.name), lang, zone) for one in fields] for row in rows]
+        children.append((child, fields, cells))
     title = Text(name_of(properties, feature["id"], "zh"), name_of(properties, feature["id"], "en"))
     return html.page(
         request,
@@ -301,13 +292,10 @@ def _level(layer: Layer, properties: dict[str, Any]) -> tuple[str, Text] | None:
     if not layer.assessed or RISK_LEVEL.name not in properties:
         return None
     value = properties[RISK_LEVEL.name]
-    known = (one for one in RISK_LEVEL.values if one.code == value)
-    one = next(known, None)
-    return (
-        ("null", both("html.not_assessed"))
-        if one is None
-        else (str(one.code), Text(one.zh, one.en))
-    )
+    for one in RISK_LEVEL.values:
+        if one.code == value:
+            return str(one.code), Text(one.zh, one.en)
+    return "null", both("html.not_assessed")
 
 
 def _columns(
@@ -427,9 +415,8 @@ def _map(request: Request, layer: Layer, query: FeatureQuery | None = None) -> d
     said = {"data-layer": layer.id, "data-root": base(request)}
     if query is None:  # the whole layer, from its tiles
         return said
-    wanted = {
-        name: text for name, text in request.query_params.items() if name not in {"crs", "lang"}
-    }
+    params = request.query_params.items()
+    wanted = {name: text for name, text in params if name not in {"crs", "lang"}}
     if query.feature_id is None:
         wanted["limit"] = str(query.limit)
     return {**said, "data-items": html.query_of({**wanted, "f": "geojson"}.items())}

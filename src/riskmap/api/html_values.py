@@ -48,15 +48,20 @@ def plain(field: Field, value: Any, lang: Lang, zone: ZoneInfo) -> str:
     if isinstance(value, list):
         parts = (plain(field, one, lang, zone) for one in value)
         return ("、" if lang == "zh" else ", ").join(parts) or NOTHING
-    if field.kind is Kind.JSON or isinstance(value, dict):
-        return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-    if field.values:
-        return label_of(field, value, lang)
-    if isinstance(value, bool):
-        return say("html.yes" if value else "html.no", lang)
-    if isinstance(value, int | float):
-        return _number(value, grouped=field.unit not in _UNGROUPED_UNITS)
-    return _clock(value, zone) if field.kind is Kind.DATETIME else str(value)
+    return label_of(field, value, lang) if field.values else _free(field, value, lang, zone)
+
+
+def _free(field: Field, value: Any, lang: Lang, zone: ZoneInfo) -> str:
+    """Return a value that is none of a list of allowed ones."""
+    match value:
+        case dict():
+            return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+        case bool():
+            return say("html.yes" if value else "html.no", lang)
+        case int() | float():
+            return _number(value, grouped=field.unit not in _UNGROUPED_UNITS)
+        case _:
+            return _clock(value, zone) if field.kind is Kind.DATETIME else str(value)
 
 
 def shown(field: Field, value: Any, lang: Lang, zone: ZoneInfo) -> Markup:
