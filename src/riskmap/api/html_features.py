@@ -132,7 +132,7 @@ async def collection_page(
         trail=(Crumb(both("html.collections"), "/collections"), Crumb(layer.title)),
         city=city,
         formats=(("JSON", same_page(request, f="json")),),
-        map=_map(request, layer) if count != 0 else None,
+        map=_map(request, layer, box=boxes[0]) if boxes else None,
         layer=layer,
         count=_count(count, lang),
         box=boxes[0] if boxes else None,
@@ -300,7 +300,7 @@ def _level(layer: Layer, properties: dict[str, Any]) -> tuple[str, Text] | None:
 
 def _columns(
     request: Request, query: FeatureQuery, rows: Sequence[dict[str, Any]], lang: Lang
-) -> tuple[list[Column], list[Text]]:
+) -> tuple[list[Column], list[str]]:
     """Return the columns of the list, and the names of those that no row has a value for.
 
     A caller who chose the properties gets these; else what says where a record comes from is left
@@ -314,7 +314,7 @@ def _columns(
     ]
     # Without rows a table of headings alone would say that nothing is known of them.
     filled = [one for one in fields if any(row.get(one.name) is not None for row in rows)]
-    empty = [one.label for one in fields if one not in filled] if rows else []
+    empty = [one.label.in_(lang) for one in fields if one not in filled] if rows else []
     return [_column(request, query, one, lang) for one in filled], empty
 
 
@@ -410,11 +410,16 @@ def _formats(request: Request) -> tuple[tuple[str, str], ...]:
     return (("GeoJSON", html.query_of({**kept, "f": "geojson"}.items())),)
 
 
-def _map(request: Request, layer: Layer, query: FeatureQuery | None = None) -> dict[str, str]:
+def _map(
+    request: Request,
+    layer: Layer,
+    query: FeatureQuery | None = None,
+    box: Sequence[float] = (),
+) -> dict[str, str]:
     """Return what the map's element says: the layer, and the same address as GeoJSON."""
     said = {"data-layer": layer.id, "data-root": base(request)}
     if query is None:  # the whole layer, from its tiles
-        return said
+        return {**said, "data-box": ",".join(str(value) for value in box)}
     params = request.query_params.items()
     wanted = {name: text for name, text in params if name not in {"crs", "lang"}}
     if query.feature_id is None:
