@@ -6,11 +6,12 @@
  */
 
 import './map_library';
+import { h } from './dom';
 import { getLang, readTexts, setLang } from './i18n';
 import { createMap } from './map';
 import { listedMap } from './map/listed';
 import type { Collection } from './map/overlays';
-import type { Box, Lang, LayerInfo, LonLat, Overview, Theme } from './types';
+import type { Box, Lang, LayerInfo, LonLat, MapView, Overview, Theme } from './types';
 import { LEVELS } from './types';
 
 /** What lies under the features. */
@@ -44,7 +45,7 @@ async function draw(place: HTMLElement): Promise<void> {
     location.assign(`${root}/collections/${id}/items/${feature}${chosen ? `?lang=${chosen}` : ''}`);
   };
   place.hidden = false;
-  const change =
+  const map =
     features === null
       ? wholeLayer(place, only(overview, id), layer, box.split(',').map(Number) as Box, onPick)
       : listedMap(
@@ -58,7 +59,8 @@ async function draw(place: HTMLElement): Promise<void> {
           },
           themeNow(),
         );
-  dark.addEventListener('change', () => change(themeNow()));
+  dark.addEventListener('change', () => map.setTheme(themeNow()));
+  place.append(zoomButtons(place, (steps) => map.zoomBy(steps)));
   place.querySelector('canvas')?.setAttribute('aria-label', place.getAttribute('aria-label') ?? '');
 }
 
@@ -84,8 +86,8 @@ function wholeLayer(
   layer: LayerInfo,
   box: Box,
   onPick: (id: number) => void,
-): (theme: Theme) => void {
-  const map = createMap(
+): Pick<MapView, 'setTheme' | 'zoomBy'> {
+  return createMap(
     place,
     overview,
     {
@@ -110,7 +112,13 @@ function wholeLayer(
       },
     },
   );
-  return (theme) => map.setTheme(theme);
+}
+
+function zoomButtons(place: HTMLElement, zoomBy: (steps: number) => void): HTMLElement {
+  const button = (sign: string, label: string | undefined, steps: number): HTMLElement =>
+    h('button', { type: 'button', 'aria-label': label, title: label, onclick: () => zoomBy(steps) }, sign);
+  const { zoomIn, zoomOut } = place.dataset;
+  return h('div', { class: 'zoom' }, button('+', zoomIn, 1), button('−', zoomOut, -1));
 }
 
 /** Say that there is no map: the page says the same in words. */
@@ -125,6 +133,11 @@ if (place) {
   readTexts();
   const lang: Lang = document.documentElement.lang === 'en' ? 'en' : 'zh';
   setLang(lang);
+  // The wheel scrolls the page; with Ctrl, as when two fingers spread on a touchpad, it zooms.
+  const wheel = (event: WheelEvent): void => {
+    if (!event.ctrlKey) event.stopPropagation();
+  };
+  place.addEventListener('wheel', wheel, { capture: true });
   draw(place).catch((error: unknown) => {
     console.warn(error);
     apologise(place);

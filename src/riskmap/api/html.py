@@ -202,7 +202,7 @@ def problem(
         problem=body,
         given=given,
         position=body.get("position"),
-        form=Form.of(request) if searched else None,
+        form=Form.of(request, without=parameter) if searched else None,
         trail=(Crumb(both("html.collections"), "/collections"), Crumb(title)),
     )
 
@@ -217,11 +217,11 @@ class Form:
     hidden: tuple[tuple[str, str], ...]
 
     @staticmethod
-    def of(request: Request) -> Form:
-        """Read it from the address."""
+    def of(request: Request, *, without: str | None = None) -> Form:
+        """Read it from the address; of a parameter at fault only a box keeps the text."""
         asked = dict(request.query_params)
         hidden = tuple(
-            (name, text) for name, text in asked.items() if name not in {*_BOXES, *_PLACE}
+            (name, text) for name, text in asked.items() if name not in {*_BOXES, *_PLACE, without}
         )
         return Form(
             asked.get("q", ""), asked.get("filter", ""), asked.get("risk_level", ""), hidden

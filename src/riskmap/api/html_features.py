@@ -191,6 +191,8 @@ def _items(
         )
         for feature_id, properties in features
     ]
+    named = [layer.field("name"), RISK_LEVEL if rows and rows[0][2] else None]
+    heads = [_column(request, query, one, lang) for one in named if one is not None]
     rels = {one["rel"]: one["href"] for one in found["links"]}
     form = Form.of(request)
     return html.page(
@@ -209,6 +211,7 @@ def _items(
         map=_map(request, layer, query) if rows and _drawable(request) else None,
         layer=layer,
         matched=_count(found.get("numberMatched"), lang),
+        heads=heads,
         columns=columns,
         rows=rows,
         empty=empty,

@@ -4,7 +4,7 @@ import type { Feature, Geometry, Position } from 'geojson';
 import { Map as LibreMap, ScaleControl, type LayerSpecification, type StyleSpecification } from 'maplibre-gl';
 
 import { tokens } from '../tokens';
-import type { Box, Lang, LayerInfo, LonLat, Overview, Theme } from '../types';
+import type { Box, Lang, LayerInfo, LonLat, MapView, Overview, Theme } from '../types';
 import { LEVELS } from '../types';
 import { DANGER_ORDER, LEVEL, all, geometryIs, levelColours, levelEdges, type Expression } from './expressions';
 import { Images } from './images';
@@ -163,8 +163,12 @@ function stateOf(overview: Overview, lang: Lang, theme: Theme): State {
   return { lang, theme, visible, levels: new Set(LEVELS), circle: false };
 }
 
-/** Draw the map; throws where the browser has no WebGL. Returns how to change its theme. */
-export function listedMap(container: HTMLElement, listed: Listed, first: Theme): (theme: Theme) => void {
+/** Draw the map; throws where the browser has no WebGL. */
+export function listedMap(
+  container: HTMLElement,
+  listed: Listed,
+  first: Theme,
+): Pick<MapView, 'setTheme' | 'zoomBy'> {
   const { overview, features, lang, onPick } = listed;
   const home = boxOf(features) ?? overview.extent ?? overview.city?.bbox ?? [-180, -60, 180, 75];
   const map = new LibreMap({
@@ -173,7 +177,6 @@ export function listedMap(container: HTMLElement, listed: Listed, first: Theme):
     bounds: home,
     fitBoundsOptions: FIT,
     attributionControl: false,
-    cooperativeGestures: false,
     dragRotate: false,
     touchPitch: false,
     pitchWithRotate: false,
@@ -181,8 +184,6 @@ export function listedMap(container: HTMLElement, listed: Listed, first: Theme):
     maxZoom: 18,
   });
   map.addControl(new ScaleControl({ maxWidth: 120, unit: 'metric' }), 'bottom-right');
-  // The page scrolls under the wheel; two fingers, the keys and a double click still zoom.
-  map.scrollZoom.disable();
   const images = new Images(map, first);
   const names = new DivisionNames(map, overview);
   let theme = first;
@@ -213,9 +214,12 @@ export function listedMap(container: HTMLElement, listed: Listed, first: Theme):
     const id = hit && (hit.source === PLACES ? hit.properties['id'] : hit.id);
     if (id != null) onPick(Number(id));
   });
-  return (next) => {
-    theme = next;
-    images.setTheme(next);
-    map.setStyle(style(listed, next));
+  return {
+    setTheme(next) {
+      theme = next;
+      images.setTheme(next);
+      map.setStyle(style(listed, next));
+    },
+    zoomBy: (steps) => map.easeTo({ zoom: map.getZoom() + steps, duration: 250 }),
   };
 }
