@@ -230,7 +230,8 @@ def _tolerance(text: str) -> float:
             value=text[:40],
             expected=f"0 … {MAX_TOLERANCE_M:g} m",
         )
-    return value
+    kept: Scalar = value
+    return kept
 
 
 def _scalar(field: Field, text: str) -> Scalar:
@@ -301,7 +302,7 @@ def _cursor(text: str, order: tuple[Order, ...]) -> Keyset:
     return Keyset(start, feature_id, bool(backward))
 
 
-def _kept(field: Field, value: Any, bad: InputError) -> Scalar:
+def _kept(field: Field, value: Any, bad: InputError) -> Any:
     """Read a value that a cursor carries: JSON of what the row had."""
     if value is None:
         return None
@@ -314,7 +315,14 @@ def _kept(field: Field, value: Any, bad: InputError) -> Scalar:
         raise bad
     if isinstance(value, str) and ("\x00" in value or (not value.isascii() and _broken(value))):
         raise bad
-    return _scalar(field, value) if field.kind in (Kind.DATE, Kind.DATETIME) else value
+    if field.kind is Kind.INTEGER and not -_INT4 <= value < _INT4:
+        raise bad
+    if field.kind not in (Kind.DATE, Kind.DATETIME):
+        return value
+    try:
+        return _scalar(field, value)
+    except InputError:
+        raise bad from None
 
 
 def _broken(text: str) -> bool:

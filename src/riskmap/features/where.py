@@ -125,10 +125,12 @@ def beyond(query: FeatureQuery, source: FromClause) -> ColumnElement[bool] | Non
 def _ahead(
     column: ColumnElement[Any], value: Any, one: Order, start: Keyset
 ) -> ColumnElement[bool]:
-    if start.backward:
-        before: ColumnElement[bool] = column > value if one.descending else column < value
-        return column.is_not(None) if value is None else before
     if value is None:
-        return false()
-    ahead: ColumnElement[bool] = column < value if one.descending else column > value
-    return ahead if one.field is ID else or_(ahead, column.is_(None))
+        return column.is_not(None) if start.backward else false()
+    # As a literal: SQLAlchemy has no `<` for a bare True.
+    mark = literal(value, column.type)
+    ahead: ColumnElement[bool] = (
+        column < mark if one.descending != start.backward else column > mark
+    )
+    # Nulls come last: ahead of every value, and before none.
+    return ahead if one.field is ID or start.backward else or_(ahead, column.is_(None))
