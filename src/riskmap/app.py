@@ -37,6 +37,7 @@ from riskmap.api import (
     overview,
     problems,
     schemas,
+    search,
     service,
     tiles,
 )
@@ -231,6 +232,7 @@ def create_app(settings: Settings) -> FastAPI:
         items.router,
         edits.router,
         history.router,
+        search.router,
         overview.router,
         tiles.router,
         analysis.router,
