@@ -39,6 +39,7 @@ from riskmap.api import (
     schemas,
     search,
     service,
+    summary,
     tiles,
 )
 from riskmap.api.context import Context
@@ -232,6 +233,7 @@ def create_app(settings: Settings) -> FastAPI:
         items.router,
         edits.router,
         history.router,
+        summary.router,
         search.router,
         overview.router,
         tiles.router,
