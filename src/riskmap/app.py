@@ -28,6 +28,7 @@ from riskmap.api import (
     collections,
     conformance,
     convert,
+    edits,
     hazard_levels,
     history,
     imports,
@@ -36,7 +37,9 @@ from riskmap.api import (
     overview,
     problems,
     schemas,
+    search,
     service,
+    summary,
     tiles,
 )
 from riskmap.api.context import Context
@@ -57,7 +60,10 @@ log = logging.getLogger("riskmap")
 
 # No other request of ours is longer: a hundred starts are 5 kB.
 MAX_BODY_BYTES = 64 * 1024
-LARGER_BODIES = {convert.PATH: convert.MAX_BODY_BYTES}
+LARGER_BODIES = (
+    (re.compile(re.escape(convert.PATH)), convert.MAX_BODY_BYTES),
+    (edits.PATHS, edits.MAX_BODY_BYTES),
+)
 # These take files: they count for themselves, and what they take goes to the disk.
 UPLOADS = {("POST", "/imports")}
 
@@ -112,6 +118,12 @@ class HeadAsGet:
         await self._app({**scope, "method": "GET"}, receive, answer)
 
 
+def max_body_bytes(path: str) -> int:
+    """Return how long the body of a request to this path may be."""
+    longer = (most for paths, most in LARGER_BODIES if paths.fullmatch(path))
+    return next(longer, MAX_BODY_BYTES)
+
+
 class BodyLimit:
     """Stop reading a body at its route's limit: it is refused before it is held or parsed."""
 
@@ -124,7 +136,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         read = 0
-        most = LARGER_BODIES.get(scope.get("path", ""), MAX_BODY_BYTES)
+        most = max_body_bytes(scope.get("path", ""))
 
         async def limited() -> Message:
             nonlocal read
@@ -219,7 +231,10 @@ def create_app(settings: Settings) -> FastAPI:
         collections.router,
         schemas.router,
         items.router,
+        edits.router,
         history.router,
+        summary.router,
+        search.router,
         overview.router,
         tiles.router,
         analysis.router,
@@ -238,15 +253,21 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=[
                 "Authorization",
                 "X-API-Key",
                 "Content-Type",
                 "Idempotency-Key",
                 "If-Match",
+                "If-None-Match",
+                "Content-Crs",
+                "Prefer",
             ],
             expose_headers=[
+                "ETag",
+                "Preference-Applied",
+                edits.WARNINGS,
                 "Location",
                 "Content-Disposition",
                 "X-Request-ID",

@@ -47,6 +47,22 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
         "/collections/shelters/items/1",
         CHECKED,
     ),
+    ("OPTIONS", "/collections/{layer_id}/items"): ("/collections/shelters/items", CHECKED),
+    ("OPTIONS", "/collections/{layer_id}/items/{feature_id}"): (
+        "/collections/shelters/items/1",
+        CHECKED,
+    ),
+    # The body is no feature, or missing: 400 says that the caller got through, and so does 428.
+    ("POST", "/collections/{layer_id}/items"): ("/collections/shelters/items", WRONG),
+    ("PUT", "/collections/{layer_id}/items/{feature_id}"): ("/collections/shelters/items/1", WRONG),
+    ("PATCH", "/collections/{layer_id}/items/{feature_id}"): (
+        "/collections/shelters/items/1",
+        WRONG,
+    ),
+    ("DELETE", "/collections/{layer_id}/items/{feature_id}"): (
+        "/collections/shelters/items/1",
+        (401, 403, 428, 403, 428, 401, 401, 401),
+    ),
     ("GET", "/collections/{layer_id}/items/{feature_id}/history"): (
         "/collections/shelters/items/1/history",
         CHECKED,

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from riskmap.api.context import Context
 from riskmap.api.deps import Ctx, Language, Who
 from riskmap.api.documents import answer, both_forms, wanted
+from riskmap.api.html_features import collection_page, collections_page
 from riskmap.api.links import GEOJSON, HTML, JSON, SCHEMA, Links, base, cache_headers, link
 from riskmap.catalog.spec import Layer
 from riskmap.crs.served import CRS84, served
@@ -122,7 +123,7 @@ def _time(at: datetime | None) -> str | None:
 @router.get("/collections", summary="全部图层 All layers", response_model=None)
 async def collections(request: Request, ctx: Ctx, who: Who, lang: Language) -> Response:
     """List the layers."""
-    wanted(request)
+    form = wanted(request)
     async with ctx.database.read_async() as session:
         facts = await _facts(ctx, session, list(ctx.catalog.values()))
     body = {
@@ -132,6 +133,8 @@ async def collections(request: Request, ctx: Ctx, who: Who, lang: Language) -> R
             _collection(request, layer, lang, facts[layer.id]) for layer in ctx.catalog.values()
         ],
     }
+    if form == "html":
+        return await collections_page(request, ctx, who, lang, body)
     return answer(request, body, headers=cache_headers(who))
 
 
@@ -141,8 +144,11 @@ async def collection(
 ) -> Response:
     """Describe a layer: extent, freshness, fields that the caller may see."""
     layer = ctx.catalog.find(layer_id)
-    wanted(request)
+    form = wanted(request)
     async with ctx.database.read_async() as session:
         facts = await _facts(ctx, session, [layer])
     told = {**facts[layer.id], "fields": _fields(layer, who, lang)}
-    return answer(request, _collection(request, layer, lang, told), headers=cache_headers(who))
+    body = _collection(request, layer, lang, told)
+    if form == "html":
+        return await collection_page(request, ctx, who, lang, layer, body)
+    return answer(request, body, headers=cache_headers(who))

@@ -19,7 +19,7 @@ from riskmap.access.keys import ANONYMOUS, Caller, KeyRole
 from riskmap.access.store import authenticate
 from riskmap.api.context import Context
 from riskmap.errors import ForbiddenError, InputError, UnauthenticatedError
-from riskmap.i18n import Lang, preferred
+from riskmap.i18n import LANGS, Lang, preferred
 from riskmap.units import Bbox
 
 # Python's own int() and float() would also take 1_000, １０ and blanks around them.
@@ -35,7 +35,10 @@ def context(request: Request) -> Context:
 
 
 def language(request: Request) -> Lang:
-    """Return the reader's language."""
+    """Return the reader's language: by `lang`, else as Accept-Language tells."""
+    asked = request.query_params.get("lang")
+    if asked in LANGS:
+        return asked
     return preferred(request.headers.get("accept-language"))
 
 
@@ -93,7 +96,7 @@ Language = Annotated[Lang, Depends(language)]
 
 
 def parameters(request: Request, known: Collection[str]) -> dict[str, str]:
-    """Return the query's parameters.
+    """Return the query's parameters. Every resource takes `lang`, which `language` reads.
 
     Raises
     ------
@@ -101,6 +104,7 @@ def parameters(request: Request, known: Collection[str]) -> dict[str, str]:
         One is unknown or stands twice.
     """
     found: dict[str, str] = {}
+    known = {*known, "lang"}
     for name, value in request.query_params.multi_items():
         if name not in known:
             raise InputError("parameter.unknown", parameter=name, known=", ".join(sorted(known)))
@@ -108,6 +112,9 @@ def parameters(request: Request, known: Collection[str]) -> dict[str, str]:
             raise InputError("parameter.twice", parameter=name)
         if "\x00" in value:
             raise InputError("parameter.value", parameter=name, value="\\0", expected="text")
+        if name == "lang" and value not in LANGS:
+            expected = ", ".join(LANGS)
+            raise InputError("parameter.value", parameter=name, value=value[:40], expected=expected)
         found[name] = value
     return found
 

@@ -10,12 +10,10 @@ import orjson
 from fastapi import Request
 from fastapi.responses import Response
 
+from riskmap.api import html
 from riskmap.api.conditions import not_modified
 from riskmap.api.deps import parameters
 from riskmap.api.links import HTML, JSON, Links, address, link
-from riskmap.errors import InputError
-
-FORMS = ("json", "html")
 
 
 def wanted(request: Request) -> str:
@@ -26,13 +24,8 @@ def wanted(request: Request) -> str:
     InputError
         Another parameter, or another form.
     """
-    form = parameters(request, {"f"}).get("f")
-    if form is None:
-        return "html" if HTML in request.headers.get("accept", "") else "json"
-    if form not in FORMS:
-        expected = ", ".join(FORMS)
-        raise InputError("parameter.value", parameter="f", value=form[:40], expected=expected)
-    return form
+    parameters(request, {"f"})
+    return "html" if html.wanted(request, "json") else "json"
 
 
 def both_forms(request: Request, media: str = JSON) -> Links:

@@ -45,7 +45,6 @@ router = APIRouter(prefix="/imports", tags=["imports"])
 
 Editor = Annotated[Caller, Depends(needs(KeyRole.EDITOR))]
 
-STATUSES: Final = ("queued", "running", "done", "rejected", "failed", "cancelled")
 MAX_LISTED: Final = 1000
 NO_STORE: Final = {"Cache-Control": "private, no-store"}
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
@@ -169,7 +168,7 @@ def _options(fields: dict[str, str]) -> ImportOptions:
         datum_shift=tuple(number(part.strip(), "datum_shift") for part in shift.split(","))
         if shift
         else (),
-        mapping=_mapping(given["mapping"]) if "mapping" in given else FieldMapping(),
+        mapping=parse_mapping(given["mapping"]) if "mapping" in given else FieldMapping(),
         table=given.get("table"),
         encoding=given.get("encoding"),
         source_system=given.get("source_system", UNSTATED),
@@ -187,10 +186,6 @@ def _flag(text: str, parameter: str) -> bool:
             "parameter.value", parameter=parameter, value=text[:40], expected="true, false"
         )
     return value
-
-
-def _mapping(text: str) -> FieldMapping:
-    return parse_mapping(text)
 
 
 def _idempotency_key(request: Request) -> str | None:
@@ -263,12 +258,12 @@ def listed(
     found = parameters(request, {"layer", "status", "limit", "before"})
     if "layer" in found:
         ctx.catalog.find(found["layer"])
-    if found.get("status", "done") not in STATUSES:
+    if found.get("status", "done") not in store.STATUSES:
         raise InputError(
             "parameter.value",
             parameter="status",
             value=found["status"][:40],
-            expected=", ".join(STATUSES),
+            expected=", ".join(store.STATUSES),
         )
     most = integer(found.get("limit", "100"), "limit", least=1, most=MAX_LISTED)
     below = integer(found["before"], "before", least=1, most=_ID) if "before" in found else None
