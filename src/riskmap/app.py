@@ -26,14 +26,17 @@ from riskmap.analysis.service import AnalysisService
 from riskmap.api import (
     analysis,
     collections,
+    conformance,
     convert,
     edits,
     hazard_levels,
     history,
     imports,
     items,
+    openapi,
     overview,
     problems,
+    schemas,
     service,
     tiles,
 )
@@ -42,6 +45,7 @@ from riskmap.api.deps import caller
 from riskmap.catalog.registry import load_catalog
 from riskmap.db.sessions import Database
 from riskmap.errors import RiskmapError, SetupError
+from riskmap.features.extents import Extents
 from riskmap.ingest.job import KIND, Folders, ImportKind
 from riskmap.ingest.run import Limits
 from riskmap.jobs.runner import Runner
@@ -192,6 +196,7 @@ def create_app(settings: Settings) -> FastAPI:
         folders,
         imports_kind,
         runner,
+        Extents(),
     )
 
     @asynccontextmanager
@@ -210,6 +215,7 @@ def create_app(settings: Settings) -> FastAPI:
         # The stock pages load their scripts from another host.
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,  # ours is at api/openapi.py
     )
     app.state.context = context
     problems.install(app)
@@ -219,7 +225,9 @@ def create_app(settings: Settings) -> FastAPI:
     # it is wrong. `health` alone asks nothing of the database.
     checked = [Depends(caller)]
     for router in (
+        conformance.router,
         collections.router,
+        schemas.router,
         items.router,
         edits.router,
         history.router,
@@ -232,7 +240,8 @@ def create_app(settings: Settings) -> FastAPI:
         service.router,
     ):
         app.include_router(router, responses=problems.RESPONSES, dependencies=checked)
-    app.include_router(service.health, responses=problems.RESPONSES)
+    for router in (service.health, openapi.router):
+        app.include_router(router, responses=problems.RESPONSES)
     # Level 1 shrinks a circle of 800 kB to a third in 6 ms; level 9 takes 20 times as long for
     # another tenth.
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=1)

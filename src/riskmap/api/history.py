@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from riskmap.access.keys import Caller, KeyRole
 from riskmap.api.deps import Ctx, Who, decode_cursor, encode_cursor, integer, needs, parameters
+from riskmap.api.links import address
 from riskmap.api.preconditions import if_match, version_tag
 from riskmap.db.sessions import Actor
 from riskmap.features.history import MAX_VERSIONS, versions
@@ -67,9 +68,11 @@ def history(
             limit=most + 1,
             below=decode_cursor(found["cursor"]) if "cursor" in found else None,
         )
-    links = [{"href": str(request.url), "rel": "self", "type": "application/json"}]
+    links = [{"href": str(address(request)), "rel": "self", "type": "application/json"}]
     if len(page) > most:
-        following = request.url.include_query_params(cursor=encode_cursor(page[most - 1].version))
+        following = address(request).include_query_params(
+            cursor=encode_cursor(page[most - 1].version)
+        )
         links.append({"href": str(following), "rel": "next", "type": "application/json"})
     named = who.role is not None
     return _json(

@@ -18,6 +18,7 @@ from sqlalchemy import Row
 from riskmap.access.keys import Caller, KeyRole
 from riskmap.api.context import Context
 from riskmap.api.deps import Ctx, Language, integer, needs, number, parameters
+from riskmap.api.links import address, base
 from riskmap.api.problems import problem_body
 from riskmap.api.uploads import MIB, Form, received
 from riskmap.catalog.spec import Layer
@@ -277,7 +278,7 @@ def listed(
     shown = [_shown(request, ctx, row, lang, whole=False) for row in rows]
     links = []
     if len(rows) == most:
-        following = request.url.include_query_params(before=rows[-1].id)
+        following = address(request).include_query_params(before=rows[-1].id)
         links.append({"rel": "next", "type": "application/json", "href": str(following)})
     return JSONResponse({"imports": shown, "links": links}, headers=NO_STORE)
 
@@ -400,7 +401,7 @@ def _shown(
     request: Request, ctx: Context, row: Row[Any], lang: Lang, *, whole: bool = True
 ) -> dict[str, Any]:
     """Return an import as JSON."""
-    here = f"{str(request.base_url).rstrip('/')}/imports/{row.id}"
+    here = f"{base(request)}/imports/{row.id}"
     fields = row._asdict()
     report = fields.pop("report")
     why = fields.pop("problem")

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
+from riskmap.api import html
 from riskmap.api.deps import language
 from riskmap.api.preconditions import version_tag
 from riskmap.errors import (
@@ -84,6 +85,8 @@ def problem(error: RiskmapError, request: Request, status: int | None = None) ->
         headers["Retry-After"] = "5"
     if isinstance(error, PreconditionError) and error.values.get("version"):
         headers["ETag"] = version_tag(int(str(error.values["version"])))
+    if html.tells_problems(request):
+        return html.problem(request, lang, body, headers)
     # The message quotes the caller: half a surrogate pair, which JSON can spell, has no UTF-8.
     text = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
     return Response(text, status_code=status, headers=headers, media_type=MEDIA)

@@ -180,7 +180,7 @@ def _present(query: FeatureQuery) -> Select[Any]:
 def _superseded(query: FeatureQuery) -> Select[Any]:
     """Select from the history, whose JSON becomes a row of the layer's table again."""
     table = table_for(query.layer)
-    columns = [one for one in table.c if one.name != "geom"]
+    columns = [one for one in table.c if one.name != "geom" and one.computed is None]
     nothing: ColumnElement[Any] = literal_column(f"NULL::{table.name}")
     row = func.jsonb_populate_record(nothing, HISTORY.c.row).table_valued(
         *(column(one.name, one.type) for one in columns), name="was"

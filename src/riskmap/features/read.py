@@ -28,12 +28,6 @@ async def count(session: AsyncReadSession, query: FeatureQuery) -> int | None:
     return found if found <= COUNT_CAP else None
 
 
-async def extent(session: AsyncReadSession, layer: Layer) -> list[float] | None:
-    """Return the box of a layer, or None when it is empty."""
-    row = (await session.execute(statements.extent(layer))).one()
-    return None if row[0] is None else [float(value) for value in row]
-
-
 async def filled(session: AsyncReadSession, layers: Iterable[Layer]) -> bool:
     """Say whether any of the layers holds a feature."""
     return bool((await session.execute(statements.filled(layers))).scalar_one())
