@@ -10,7 +10,7 @@ import base64
 import binascii
 import math
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -60,18 +60,34 @@ async def caller(request: Request, ctx: Annotated[Context, Depends(context)]) ->
         return await authenticate(session, token.strip(), parameter=source)
 
 
-def needs(*roles: KeyRole) -> Callable[[Caller], Awaitable[Caller]]:
-    """Return a dependency that lets only these roles (and admins) through."""
-    names = ", ".join(dict.fromkeys([*roles, KeyRole.ADMIN]))
+class Needs:
+    """A dependency that lets only some roles (and admins) through.
 
-    async def check(who: Annotated[Caller, Depends(caller)]) -> Caller:
+    A class, so that the API's description can tell which routes need a key.
+    """
+
+    def __init__(self, *roles: KeyRole) -> None:
+        self._roles = roles
+
+    async def __call__(self, who: Annotated[Caller, Depends(caller)]) -> Caller:
+        """Return the caller.
+
+        Raises
+        ------
+        UnauthenticatedError, ForbiddenError
+            It has no key, or one whose role does not reach.
+        """
+        names = ", ".join(dict.fromkeys([*self._roles, KeyRole.ADMIN]))
         if who.role is None:
             raise UnauthenticatedError("key.needed", roles=names)
-        if not who.has(*roles):
+        if not who.has(*self._roles):
             raise ForbiddenError("key.role", role=who.role, roles=names)
         return who
 
-    return check
+
+def needs(*roles: KeyRole) -> Needs:
+    """Return a dependency that lets only these roles (and admins) through."""
+    return Needs(*roles)
 
 
 Ctx = Annotated[Context, Depends(context)]

@@ -10,7 +10,7 @@ from riskmap.api import html
 from riskmap.api.conditions import etag, not_modified
 from riskmap.api.deps import Ctx, Language, Who, integer, parameters
 from riskmap.api.html_features import item_page, items_page
-from riskmap.api.links import GEOJSON, JSON, base, cache_headers, link
+from riskmap.api.links import GEOJSON, JSON, address, base, cache_headers, link
 from riskmap.api.query import PAGING, SHAPING, encode_keyset, feature_query, read_crs
 from riskmap.api.streams import Stream
 from riskmap.crs.datum import Datum, check_city, read_datum
@@ -72,10 +72,10 @@ async def items(layer_id: str, request: Request, ctx: Ctx, who: Who, lang: Langu
 def _links(request: Request, query: FeatureQuery, near: Neighbours) -> list[dict[str, str]]:
     here = f"{base(request)}/collections/{query.layer.id}"
     found = [
-        link(str(request.url), "self", GEOJSON),
+        link(str(address(request)), "self", GEOJSON),
         link(here, "collection", JSON),
     ]
-    url = request.url.remove_query_params(["offset", "cursor"])
+    url = address(request).remove_query_params(["offset", "cursor"])
     for rel, start in (("next", near.after), ("prev", near.before)):
         if start is not None:
             cursor = encode_keyset(start, query.order)
@@ -119,5 +119,5 @@ async def item(
 def _linked(text: bytes, request: Request, query: FeatureQuery) -> bytes:
     """Put the links that a feature by itself has at its end."""
     here = f"{base(request)}/collections/{query.layer.id}"
-    links = [link(str(request.url), "self", GEOJSON), link(here, "collection", JSON)]
+    links = [link(str(address(request)), "self", GEOJSON), link(here, "collection", JSON)]
     return text.removesuffix(b"}") + b',"links":' + orjson.dumps(links) + b"}"

@@ -184,9 +184,24 @@ def count(query: FeatureQuery, cap: int) -> Select[Any]:
 
 
 def extent(layer: Layer) -> Select[Any]:
-    """Return west, south, east, north of a layer; nulls when it is empty."""
-    box = func.ST_Extent(table_for(layer).c.geom)
-    return select(func.ST_XMin(box), func.ST_YMin(box), func.ST_XMax(box), func.ST_YMax(box))
+    """Return west, south, east, north, start and end of a layer; nulls when it is empty.
+
+    Start and end of its features' validity are null as well where one of them is open there.
+    """
+    table = table_for(layer)
+    box = func.ST_Extent(table.c.geom)
+    since, until = table.c.valid_from, table.c.valid_to
+    # min() passes over nulls, which here mean an open end.
+    start = case((func.count() == func.count(since), func.min(since)), else_=None)
+    end = case((func.count() == func.count(until), func.max(until)), else_=None)
+    return select(
+        func.ST_XMin(box).label("west"),
+        func.ST_YMin(box).label("south"),
+        func.ST_XMax(box).label("east"),
+        func.ST_YMax(box).label("north"),
+        start.label("start"),
+        end.label("end"),
+    ).select_from(table)
 
 
 def filled(layers: Iterable[Layer]) -> Select[Any]:
