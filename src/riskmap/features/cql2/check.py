@@ -134,9 +134,8 @@ class _Checker:
     def _as(self, node: Node, wanted: Iterable[Type]) -> Expr:
         """Check a part that must be of one of these types."""
         types = set(wanted)
-        # One value in parentheses is no array where none is wanted.
-        if isinstance(node, Items) and len(node.items) == 1 and Type.ARRAY not in types:
-            node = node.items[0]
+        if Type.ARRAY not in types:
+            node = _single(node)
         found = self._expression(node)
         if found.type in types:
             return found
@@ -262,8 +261,10 @@ class _Checker:
 
 
 def _single(node: Node) -> Node:
-    """Return what stands alone in parentheses, or the node itself."""
-    return node.items[0] if isinstance(node, Items) and len(node.items) == 1 else node
+    """Return what stands alone in parentheses, or the node itself; JSON has no parentheses."""
+    if isinstance(node, Items) and len(node.items) == 1 and isinstance(node.at, int):
+        return node.items[0]
+    return node
 
 
 def _count(node: Call, count: int) -> tuple[Node, ...]:

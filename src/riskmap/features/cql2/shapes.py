@@ -29,6 +29,7 @@ from riskmap.units import WGS84
 # 5,000 parts all the same, which bounds what is added.
 _PART_M: Final = 100.0
 _PARTS: Final = 5_000
+_RETURN_M: Final = 1.0
 # Where the border of the world was written with decimals.
 _SLACK_DEG: Final = 1e-9
 # WKB of a point without a position has NaN in it: empty shapes skip the test of positions.
@@ -40,7 +41,7 @@ def _to_wgs84(srid: int) -> Transformer:
     return Transformer.from_crs(srid, WGS84, always_xy=True)
 
 
-def _moved(shape: BaseGeometry, crs: ServedCrs) -> BaseGeometry:
+def _moved(shape: BaseGeometry, crs: ServedCrs, at: At) -> BaseGeometry:
     """Return a shape of a system, its east first, in WGS 84."""
     if crs.srid == WGS84:
         return shape
@@ -50,7 +51,12 @@ def _moved(shape: BaseGeometry, crs: ServedCrs) -> BaseGeometry:
     transformer = _to_wgs84(crs.srid)
 
     def move(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
+        found = np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
+        # Past its edge a projection repeats itself: what does not come back was never on it.
+        back = np.column_stack(transformer.transform(found[:, 0], found[:, 1], direction="INVERSE"))
+        if not bool(np.all(np.abs(back - xy) <= _RETURN_M)):
+            raise fault("world", at)
+        return found
 
     found: BaseGeometry = shapely.transform(shape, move)
     return found
@@ -86,7 +92,7 @@ def finish(shape: BaseGeometry, crs: ServedCrs, at: At, *, east_first: bool = Fa
         raise fault("world", at)
     if crs.north_first and not east_first:
         shape = shapely.transform(shape, lambda xy: xy[:, ::-1])
-    shape = _moved(shape, crs)
+    shape = _moved(shape, crs, at)
     if not _in_world(shapely.get_coordinates(shape)):
         raise fault("world", at)
     if not shapely.is_valid(shape):
@@ -166,6 +172,14 @@ def point(positions: Positions) -> BaseGeometry:
     if len(positions) > 1:
         raise ValueError("a point has one position")
     return shapely.Point(*positions)
+
+
+def multipoint(positions: Positions) -> Any:
+    """Make the points at once: one by one, 9,000 take 50 ms."""
+    if not positions:
+        return shapely.MultiPoint()
+    found: Any = shapely.multipoints(np.array(positions, dtype=np.float64))
+    return found
 
 
 def polygon(rings: Sequence[Positions]) -> Polygon:

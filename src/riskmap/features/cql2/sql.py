@@ -163,7 +163,7 @@ def _membership(args: tuple[Expr, ...], table: Table) -> Sql:
     if not all(isinstance(one, Value) for one in items):
         return or_(*(convert(value) == convert(one) for one in items))
     kind = _item_type(args)
-    values = [one.value for one in map(convert, items)]  # type: ignore[attr-defined]
+    values = [one.value for one in map(convert, items)]
     if isinstance(kind, Double):
         values = list(map(float, values))
     return convert(value) == any_(literal(values, ARRAY(kind)))
