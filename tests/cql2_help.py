@@ -676,11 +676,11 @@ def _quotient(left: Decimal, right: Decimal) -> Decimal:
 
 
 def _power(base: Decimal, exponent: Decimal) -> Decimal | None:
-    if abs(base) > Decimal("1e100") or abs(exponent) > 1000:
+    if abs(base) > Decimal("1e300") or abs(exponent) > 1000:
         return None
-    if abs(exponent) < Decimal("1e-100"):
+    if abs(exponent) < Decimal("1e-300"):
         return Decimal(1)
-    if abs(base) < Decimal("1e-100"):
+    if abs(base) < Decimal("1e-300"):
         return Decimal(0) if exponent > 0 else None
     if base < 0 and exponent != int(exponent):
         return None
