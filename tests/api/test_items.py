@@ -196,7 +196,9 @@ def test_single_features(served: Served) -> None:
     listed = served.items("geohazard-points")
     for feature in listed:
         answer = served.get(f"{POINTS}/{feature['id']}")
-        assert answer.json() == feature
+        body = answer.json()
+        assert {link["rel"] for link in body.pop("links")} == {"self", "collection"}
+        assert body == feature
         assert answer.headers["content-type"] == "application/geo+json"
     missing = served.get(f"{POINTS}/{2**63 - 1}")
     assert missing.status_code == 404 and missing.json()["parameter"] == "feature_id"

@@ -43,7 +43,7 @@ from riskmap.catalog.spec import Layer, Role
 from riskmap.db.city import read_city
 from riskmap.db.sessions import ReadSession
 from riskmap.errors import NotFoundError
-from riskmap.features.query import FeatureQuery
+from riskmap.features.query import DEFAULT_LIMIT, FeatureQuery
 
 RADIUS_M: Final = 500.0
 # From this size on, where in the cell people live matters beside a ring of 500 m.
@@ -96,12 +96,13 @@ def hazard_levels(
         There is no city yet, so no local projection.
     """
     layer, city = query.layer, read_city(session)
-    rows = read_sources(session, query, _FIELDS, CHILD)
+    most = DEFAULT_LIMIT if query.limit is None else query.limit
+    rows = read_sources(session, query, _FIELDS, CHILD, most)
     if query.feature_id is not None and not rows:
         raise NotFoundError(
             "feature.unknown", parameter="feature_id", value=query.feature_id, layer=layer.id
         )
-    more, rows = len(rows) > query.limit, rows[: query.limit]
+    more, rows = len(rows) > most, rows[:most]
     ground = _Ground(
         tables=read_tables(session),
         population=catalog.population,

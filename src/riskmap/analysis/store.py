@@ -218,9 +218,14 @@ def read_tables(session: ReadSession) -> dict[str, Tables]:
 
 
 def read_sources(
-    session: ReadSession, query: FeatureQuery, names: Sequence[str], child: str
+    session: ReadSession, query: FeatureQuery, names: Sequence[str], child: str, most: int
 ) -> list[Mapping[str, Any]]:
     """Read a page of features and one more: id, some fields, the rows of a child.
+
+    Parameters
+    ----------
+    most
+        How many features are in a page.
 
     Raises
     ------
@@ -234,10 +239,10 @@ def read_sources(
         select(table.c.id, *(table.c[name] for name in names), table.c[child])
         .where(*conditions(query))
         .order_by(table.c.id)
-        .limit(query.limit + 1)
+        .limit(most + 1)
     )
     if query.after is not None:
-        statement = statement.where(table.c.id > query.after)
+        statement = statement.where(table.c.id > query.after.feature_id)
     return [dict(row) for row in session.execute(statement).mappings()]
 
 

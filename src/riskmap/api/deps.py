@@ -1,4 +1,4 @@
-"""From raw requests to what the rooms below understand: the caller, queries, boxes, numbers.
+"""From raw requests to what the rooms below understand: the caller, boxes, numbers.
 
 FastAPI ignores unknown parameters and answers 422 to bad ones; OGC asks for 400 in both cases, so
 parameters are read here, and an error names the one at fault.
@@ -10,8 +10,7 @@ import base64
 import binascii
 import math
 import re
-from collections.abc import Awaitable, Callable, Collection
-from datetime import date, datetime
+from collections.abc import Collection
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -19,19 +18,15 @@ from fastapi import Depends, Request
 from riskmap.access.keys import ANONYMOUS, Caller, KeyRole
 from riskmap.access.store import authenticate
 from riskmap.api.context import Context
-from riskmap.catalog.spec import Field, Kind, Layer
-from riskmap.crs.datum import read_datum
 from riskmap.errors import ForbiddenError, InputError, UnauthenticatedError
-from riskmap.features.query import DEFAULT_LIMIT, MAX_LIMIT, Equals, FeatureQuery, Scalar
-from riskmap.i18n import Lang, preferred
+from riskmap.i18n import LANGS, Lang, preferred
 from riskmap.units import Bbox
 
 # Python's own int() and float() would also take 1_000, １０ and blanks around them.
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _NUMBER = re.compile(r"[+-]?([0-9]{1,32}(\.[0-9]{0,32})?|\.[0-9]{1,32})([eE][+-]?[0-9]{1,3})?")
-_TRUE = {"true": True, "1": True, "false": False, "0": False}
-# PostgreSQL's integer and bigint: a larger number cannot be in the column, nor be bound.
-_INT4, _INT8 = 2**31, 2**63
+# PostgreSQL's bigint.
+_INT8 = 2**63
 
 
 def context(request: Request) -> Context:
@@ -40,7 +35,10 @@ def context(request: Request) -> Context:
 
 
 def language(request: Request) -> Lang:
-    """Return the reader's language."""
+    """Return the reader's language: by `lang`, else as Accept-Language tells."""
+    asked = request.query_params.get("lang")
+    if asked in LANGS:
+        return asked
     return preferred(request.headers.get("accept-language"))
 
 
@@ -62,18 +60,34 @@ async def caller(request: Request, ctx: Annotated[Context, Depends(context)]) ->
         return await authenticate(session, token.strip(), parameter=source)
 
 
-def needs(*roles: KeyRole) -> Callable[[Caller], Awaitable[Caller]]:
-    """Return a dependency that lets only these roles (and admins) through."""
-    names = ", ".join(dict.fromkeys([*roles, KeyRole.ADMIN]))
+class Needs:
+    """A dependency that lets only some roles (and admins) through.
 
-    async def check(who: Annotated[Caller, Depends(caller)]) -> Caller:
+    A class, so that the API's description can tell which routes need a key.
+    """
+
+    def __init__(self, *roles: KeyRole) -> None:
+        self._roles = roles
+
+    async def __call__(self, who: Annotated[Caller, Depends(caller)]) -> Caller:
+        """Return the caller.
+
+        Raises
+        ------
+        UnauthenticatedError, ForbiddenError
+            It has no key, or one whose role does not reach.
+        """
+        names = ", ".join(dict.fromkeys([*self._roles, KeyRole.ADMIN]))
         if who.role is None:
             raise UnauthenticatedError("key.needed", roles=names)
-        if not who.has(*roles):
+        if not who.has(*self._roles):
             raise ForbiddenError("key.role", role=who.role, roles=names)
         return who
 
-    return check
+
+def needs(*roles: KeyRole) -> Needs:
+    """Return a dependency that lets only these roles (and admins) through."""
+    return Needs(*roles)
 
 
 Ctx = Annotated[Context, Depends(context)]
@@ -82,7 +96,7 @@ Language = Annotated[Lang, Depends(language)]
 
 
 def parameters(request: Request, known: Collection[str]) -> dict[str, str]:
-    """Return the query's parameters.
+    """Return the query's parameters. Every resource takes `lang`, which `language` reads.
 
     Raises
     ------
@@ -90,6 +104,7 @@ def parameters(request: Request, known: Collection[str]) -> dict[str, str]:
         One is unknown or stands twice.
     """
     found: dict[str, str] = {}
+    known = {*known, "lang"}
     for name, value in request.query_params.multi_items():
         if name not in known:
             raise InputError("parameter.unknown", parameter=name, known=", ".join(sorted(known)))
@@ -97,6 +112,9 @@ def parameters(request: Request, known: Collection[str]) -> dict[str, str]:
             raise InputError("parameter.twice", parameter=name)
         if "\x00" in value:
             raise InputError("parameter.value", parameter=name, value="\\0", expected="text")
+        if name == "lang" and value not in LANGS:
+            expected = ", ".join(LANGS)
+            raise InputError("parameter.value", parameter=name, value=value[:40], expected=expected)
         found[name] = value
     return found
 
@@ -161,64 +179,3 @@ def decode_cursor(text: str) -> int:
     if not 0 <= value < _INT8:
         raise InputError("parameter.cursor", parameter="cursor", value=text[:40])
     return value
-
-
-def _scalar(field: Field, text: str) -> Scalar:
-    """Read one value of a property filter as the field's type; `null` is null."""
-    if text == "null":
-        return None
-    bad = InputError(
-        "parameter.value", parameter=field.name, value=text[:40], expected=str(field.kind)
-    )
-    match field.kind:
-        case Kind.INTEGER:
-            return integer(text, field.name, least=-_INT4, most=_INT4 - 1)
-        case Kind.NUMBER:
-            return number(text, field.name)
-        case Kind.BOOLEAN:
-            if text.lower() not in _TRUE:
-                raise bad
-            return _TRUE[text.lower()]
-        case Kind.DATE | Kind.DATETIME:
-            # The value itself is bound, not the text: Python reads forms of ISO 8601 that
-            # PostgreSQL does not (2024-W09-4).
-            try:
-                return (date if field.kind is Kind.DATE else datetime).fromisoformat(text)
-            except ValueError:
-                raise bad from None
-        case Kind.JSON:
-            raise InputError("parameter.filter", parameter=field.name)
-        case _:
-            return text
-
-
-def feature_query(request: Request, layer: Layer, who: Caller, *paging: str) -> FeatureQuery:
-    """Turn a query string into a query: bbox, property filters and what else the resource takes.
-
-    Parameters
-    ----------
-    paging
-        Which of `limit`, `offset`, `cursor`, `datum` this resource takes.
-    """
-    fields = {
-        field.name: field
-        for field in layer.visible(restricted=who.reads_restricted)
-        if field.kind is not Kind.JSON
-    }
-    found = parameters(request, {"bbox", *paging, *fields})
-    filters = tuple(
-        Equals(fields[name], tuple(_scalar(fields[name], part) for part in text.split(",")))
-        for name, text in found.items()
-        if name in fields
-    )
-    limit, offset, cursor = found.get("limit"), found.get("offset"), found.get("cursor")
-    return FeatureQuery(
-        layer=layer,
-        restricted=who.reads_restricted,
-        bbox=bbox(found["bbox"]) if "bbox" in found else None,
-        filters=filters,
-        limit=DEFAULT_LIMIT if limit is None else integer(limit, "limit", least=1, most=MAX_LIMIT),
-        offset=0 if offset is None else integer(offset, "offset", least=0, most=10**9),
-        after=None if cursor is None else decode_cursor(cursor),
-        datum=read_datum(found.get("datum")),
-    )

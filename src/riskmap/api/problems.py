@@ -11,9 +11,18 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
+from riskmap.api import html
 from riskmap.api.deps import language
-from riskmap.errors import InputError, NotFoundError, RiskmapError, UnavailableError
+from riskmap.api.preconditions import version_tag
+from riskmap.errors import (
+    InputError,
+    NotFoundError,
+    PreconditionError,
+    RiskmapError,
+    UnavailableError,
+)
 from riskmap.i18n import Lang
 
 log = logging.getLogger("riskmap")
@@ -57,7 +66,7 @@ def problem_body(error: RiskmapError, lang: Lang, instance: str, status: int) ->
     }
     if error.parameter is not None:
         body["parameter"] = error.parameter
-    for name in ("row", "distance_m", "known"):
+    for name in ("row", "distance_m", "known", "problems"):
         if name in error.values:
             body[name] = error.values[name]
     return body
@@ -75,6 +84,10 @@ def problem(error: RiskmapError, request: Request, status: int | None = None) ->
         headers["WWW-Authenticate"] = 'Bearer realm="riskmap"'
     if isinstance(error, UnavailableError):
         headers["Retry-After"] = "5"
+    if isinstance(error, PreconditionError) and error.values.get("version"):
+        headers["ETag"] = version_tag(int(str(error.values["version"])))
+    if html.tells_problems(request):
+        return html.problem(request, lang, body, headers)
     # The message quotes the caller: half a surrogate pair, which JSON can spell, has no UTF-8.
     text = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
     return Response(text, status_code=status, headers=headers, media_type=MEDIA)
@@ -101,7 +114,22 @@ def _http(request: Request, error: Exception) -> Response:
     )
     for name, value in (error.headers or {}).items():
         answer.headers[name] = value
+    if error.status_code == 405:
+        answer.headers["Allow"] = ", ".join(_methods(request))
     return answer
+
+
+def _methods(request: Request) -> list[str]:
+    """Return all methods of an address: Starlette names those of the first route alone."""
+    found = [
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
+    return [*found[:1], "HEAD", *found[1:]] if found[:1] == ["GET"] else found
 
 
 def _invalid(request: Request, error: Exception) -> Response:

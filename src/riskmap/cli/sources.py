@@ -61,7 +61,7 @@ def _all(number: int | None) -> dict[str, Any]:
     """Compute one source or, page after page, all of them."""
     from riskmap.analysis.hazard_levels import hazard_levels, source_layer
     from riskmap.catalog.registry import load_catalog
-    from riskmap.features.query import FeatureQuery
+    from riskmap.features.query import FeatureQuery, Keyset
 
     catalog = load_catalog()
     layer = source_layer(catalog)
@@ -69,7 +69,8 @@ def _all(number: int | None) -> dict[str, Any]:
     after: int | None = None
     with opened() as ready, ready.database.read() as session:
         while True:
-            query = FeatureQuery(layer=layer, restricted=True, feature_id=number, after=after)
+            start = None if after is None else Keyset((), after)
+            query = FeatureQuery(layer=layer, restricted=True, feature_id=number, after=start)
             page, after = hazard_levels(session, catalog, query)
             if not whole:
                 whole = page

@@ -8,7 +8,7 @@ from typing import Final
 
 from shapely.geometry.base import BaseGeometry
 
-from riskmap.catalog.spec import Field, Kind, Layer
+from riskmap.catalog.spec import Child, Field, Kind, Layer
 from riskmap.crs.datum import Datum
 from riskmap.crs.served import CRS84, ServedCrs
 from riskmap.features.cql2 import Filter
@@ -58,7 +58,7 @@ class Keyset:
     Parameters
     ----------
     values
-        One for each key of the order; None: the row has null there.
+        One for each key of the order before the id; None: the row has null there.
     backward
         The page ends before the row, instead of starting after it.
     """
@@ -95,7 +95,7 @@ class FeatureQuery:
     order
         Keys of the sort order; the id decides among equals and is the order when there is none.
     chosen
-        The fields in the answer; None: all that the caller may see.
+        Names of the fields and children in the answer; None: all that the caller may see.
     geometry
         Whether the answer has geometries.
     tolerance_m
@@ -119,18 +119,22 @@ class FeatureQuery:
     offset: int = 0
     order: tuple[Order, ...] = ()
     feature_id: int | None = None
-    chosen: tuple[Field, ...] | None = None
+    chosen: frozenset[str] | None = None
     geometry: bool = True
     tolerance_m: float = 0.0
     datum: Datum = Datum.WGS84
     crs: ServedCrs = CRS84
     fields: tuple[Field, ...] = field(init=False)
+    children: tuple[Child, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        visible = tuple(self.layer.visible(restricted=self.restricted))
-        if self.chosen is not None:
-            visible = tuple(one for one in visible if one in self.chosen)
-        object.__setattr__(self, "fields", visible)
+        def kept(name: str) -> bool:
+            return self.chosen is None or name in self.chosen
+
+        visible = self.layer.visible(restricted=self.restricted)
+        children = self.layer.children
+        object.__setattr__(self, "fields", tuple(one for one in visible if kept(one.name)))
+        object.__setattr__(self, "children", tuple(one for one in children if kept(one.name)))
 
     @property
     def narrowed(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,9 +13,10 @@ import orjson
 from riskmap.catalog.spec import Layer
 from riskmap.crs.datum import Datum, shapes_to_geojson
 from riskmap.db.sessions import AsyncReadSession, Database
-from riskmap.errors import NotFoundError
-from riskmap.features import statements
-from riskmap.features.query import COUNT_CAP, FeatureQuery
+from riskmap.features import history, statements
+from riskmap.features.query import COUNT_CAP, FeatureQuery, Keyset
+from riskmap.features.where import keys
+from riskmap.units import Bbox
 
 # Rows are sent in pieces of about this size: one write for each row costs more than the row.
 _PIECE_BYTES = 64 * 1024
@@ -24,12 +26,6 @@ async def count(session: AsyncReadSession, query: FeatureQuery) -> int | None:
     """Return how many features match, or None above `COUNT_CAP`."""
     found = int((await session.execute(statements.count(query, COUNT_CAP))).scalar_one())
     return found if found <= COUNT_CAP else None
-
-
-async def extent(session: AsyncReadSession, layer: Layer) -> list[float] | None:
-    """Return the box of a layer, or None when it is empty."""
-    row = (await session.execute(statements.extent(layer))).one()
-    return None if row[0] is None else [float(value) for value in row]
 
 
 async def filled(session: AsyncReadSession, layers: Iterable[Layer]) -> bool:
@@ -45,48 +41,73 @@ async def revisions(
     return {row.layer: (row.revision, row.at) for row in rows}
 
 
-async def feature(session: AsyncReadSession, query: FeatureQuery) -> bytes:
-    """Return one feature as GeoJSON text.
+async def feature(session: AsyncReadSession, query: FeatureQuery) -> tuple[bytes, int]:
+    """Return one feature as GeoJSON text, and its version.
 
     Raises
     ------
     NotFoundError
-        The layer has no feature with this id.
+        The layer has no feature with this id; GoneError: it had one.
     """
-    row = (await session.execute(statements.page(query))).first()
+    row = (await session.execute(statements.one(query))).first()
     if row is None:
-        raise NotFoundError(
-            "feature.unknown", parameter="feature_id", value=query.feature_id, layer=query.layer.id
-        )
-    (text,) = _texts([row], query.datum)
-    if query.datum is Datum.WGS84:
-        return text
-    head, member = b'{"type":"Feature",', f'"datum":"{query.datum}",'.encode()
-    return head + member + text.removeprefix(head)
+        was_there = await history.gone_async(session, query)
+        raise history.missing(query, was_there=was_there)
+    (text,) = _texts([row], query)
+    if query.datum is not Datum.WGS84:
+        head, member = b'{"type":"Feature",', f'"datum":"{query.datum}",'.encode()
+        text = head + member + text.removeprefix(head)
+    return text, row.version
 
 
-def _texts(rows: Sequence[Any], datum: Datum) -> list[bytes]:
+def _texts(rows: Sequence[Any], query: FeatureQuery) -> list[bytes]:
     """Return rows of a page as GeoJSON."""
-    if datum is Datum.WGS84:
+    if query.datum is Datum.WGS84 or not query.geometry:
         return [row.feature.encode() for row in rows]
-    shapes = shapes_to_geojson([row.wkb for row in rows], datum)
+    shapes = shapes_to_geojson([row.wkb for row in rows], query.datum)
     return [
         f"{row.before}{shape}{row.after}".encode() for row, shape in zip(rows, shapes, strict=True)
     ]
 
 
-async def page(
-    database: Database,
-    query: FeatureQuery,
-    links: Callable[[int | None], list[dict[str, Any]]],
-) -> AsyncIterator[bytes]:
-    """Yield a FeatureCollection in pieces; memory holds one batch of rows.
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an answer about a layer needs to know before it begins.
 
     Parameters
     ----------
-    links
-        Given the id after which the next page starts (None: there is none), returns the links.
+    revision, updated_at
+        The layer's last change; None: it was never touched.
     """
+
+    city: Bbox | None
+    local_srid: int | None
+    revision: int | None
+    updated_at: datetime | None
+
+
+async def facts(session: AsyncReadSession, layer: Layer) -> Facts:
+    """Read the city and the layer's revision, in one trip."""
+    row = (await session.execute(statements.city_and_revision(layer))).one()
+    city = None if row.west is None else Bbox(row.west, row.south, row.east, row.north)
+    return Facts(city, row.local_srid, row.revision, row.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Where the pages before and after a page begin; None: there is none."""
+
+    before: Keyset | None = None
+    after: Keyset | None = None
+
+
+async def page(
+    database: Database,
+    query: FeatureQuery,
+    links: Callable[[Neighbours], list[dict[str, Any]]],
+) -> AsyncIterator[bytes]:
+    """Yield a FeatureCollection in pieces; memory holds one batch of rows."""
+    backward = query.after is not None and query.after.backward
     async with database.stream_async() as session:
         matched = await count(session, query)
         head: dict[str, Any] = {"type": "FeatureCollection"}
@@ -96,26 +117,60 @@ async def page(
         if matched is not None:
             head["numberMatched"] = matched
         buffer = bytearray(orjson.dumps(head)[:-1] + b',"features":[')
-        returned, last, more = 0, None, False
+        returned, more = 0, False
+        first = last = None
         rows = await session.stream(statements.page(query))
         async for batch in rows.partitions():
-            kept = batch[: query.limit - returned]
-            more = len(kept) < len(batch)
+            kept: Sequence[Any] = batch
+            if backward and first is None and query.limit is not None:
+                more = batch[0].total > query.limit
+                kept = batch[1:] if more else batch
+            elif not backward and query.limit is not None:
+                kept = batch[: query.limit - returned]
+                more = len(kept) < len(batch)
+            if not kept:
+                continue
+            first, last = first or kept[0], kept[-1]
             if query.datum is Datum.WGS84:
-                texts = _texts(kept, query.datum)
+                texts = _texts(kept, query)
             else:  # arithmetic on every vertex: others are served meanwhile
-                texts = await asyncio.to_thread(_texts, kept, query.datum)
-            for row, text in zip(kept, texts, strict=True):
+                texts = await asyncio.to_thread(_texts, kept, query)
+            for text in texts:
                 if returned:
                     buffer += b","
                 buffer += text
-                returned, last = returned + 1, row.id
+                returned += 1
                 if len(buffer) >= _PIECE_BYTES:
                     yield bytes(buffer)
                     buffer.clear()
-        tail = {"numberReturned": returned, "links": links(last if more else None)}
+        tail = {
+            "numberReturned": returned,
+            "links": links(_neighbours(query, first, last, more=more)),
+        }
         buffer += b"]," + orjson.dumps(tail)[1:]
         yield bytes(buffer)
+
+
+def _neighbours(query: FeatureQuery, first: Any, last: Any, *, more: bool) -> Neighbours:
+    """Say where the neighbouring pages begin.
+
+    A page that was reached by a cursor has the page behind it, since the cursor came from there.
+    """
+    if first is None:
+        return Neighbours()
+    start = query.after
+    behind = start is not None
+    backward = start is not None and start.backward
+    has_before, has_after = (more, behind) if backward else (behind, more)
+    return Neighbours(
+        _keyset(query, first, backward=True) if has_before else None,
+        _keyset(query, last, backward=False) if has_after else None,
+    )
+
+
+def _keyset(query: FeatureQuery, row: Any, *, backward: bool) -> Keyset:
+    *values, feature_id = (getattr(row, f"key_{n}") for n in range(len(keys(query))))
+    return Keyset(tuple(values), feature_id, backward)
 
 
 def _now() -> str:

@@ -25,10 +25,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from riskmap.catalog.spec import Child, Layer
-from riskmap.crs.datum import DECIMALS, Datum
-from riskmap.db.tables import FEED
+from riskmap.crs.datum import Datum
+from riskmap.db.tables import CITY, FEED
 from riskmap.features.query import FeatureQuery
-from riskmap.features.where import conditions, table_for
+from riskmap.features.where import beyond, conditions, keys, ordering, table_for
+from riskmap.units import WGS84
+
+# A degree of the meridian is at most 111.7 km and one of a parallel is less: what is simplified
+# by so many degrees has moved at most so many metres.
+_M_PER_DEGREE = 111_700
 
 
 def _child(source: FromClause, child: Child, *, restricted: bool) -> ColumnElement[Any]:
@@ -81,11 +86,26 @@ def _properties(query: FeatureQuery, table: FromClause) -> ColumnElement[str]:
     columns: list[ColumnElement[Any]] = [table.c[field.name] for field in query.fields]
     columns += [
         _child(table, child, restricted=query.restricted).label(child.name)
-        for child in query.layer.children
+        for child in query.children
     ]
     properties = select(*columns).correlate(table).subquery("properties")
     row = select(func.row_to_json(literal_column("properties"))).select_from(properties)
     return cast(row.scalar_subquery(), String)
+
+
+def geometry(query: FeatureQuery, source: FromClause) -> ColumnElement[Any]:
+    """Return a feature's geometry as the answer has it: simplified, in its system, in its axes.
+
+    ST_AsGeoJSON and ST_AsText print x, y as they stand; where the system's registry declares the
+    north first, x is therefore the northing.
+    """
+    geom: ColumnElement[Any] = source.c.geom
+    if query.tolerance_m > 0:
+        # The slower of the two simplifications: an answer that analysts compute with is valid.
+        geom = func.ST_SimplifyPreserveTopology(geom, query.tolerance_m / _M_PER_DEGREE)
+    if query.crs.srid != WGS84:
+        geom = func.ST_Transform(geom, query.crs.srid)
+    return func.ST_FlipCoordinates(geom) if query.crs.north_first else geom
 
 
 def feature_columns(
@@ -110,26 +130,50 @@ def feature_columns(
         + literal(',"geometry":', String)
     )
     after = literal(',"properties":', String) + _properties(query, table) + literal("}", String)
+    if not query.geometry:
+        return [(before + literal("null", String) + after).label("feature")]
     if query.datum is not Datum.WGS84:
-        wkb = func.ST_AsBinary(table.c.geom).label("wkb")
+        wkb = func.ST_AsBinary(geometry(query, table)).label("wkb")
         return [before.label("before"), wkb, after.label("after")]
-    return [(before + func.ST_AsGeoJSON(table.c.geom, DECIMALS, 0) + after).label("feature")]
+    shape = func.ST_AsGeoJSON(geometry(query, table), query.crs.decimals, 0)
+    return [(before + shape + after).label("feature")]
 
 
 def page(query: FeatureQuery) -> Select[Any]:
-    """Return id and feature of a page, and of one row more, which says whether more follow."""
+    """Return the rows of a page in order, and one more, which says whether more follow.
+
+    The columns are those of `feature_columns` and the values of the sort keys, `key_0` and so on
+    (the last is the id). A page that is read backward has its extra row first, and how many rows
+    there are as `total`.
+    """
     table = table_for(query.layer)
+    marks = [table.c[one.field.name].label(f"key_{n}") for n, one in enumerate(keys(query))]
     statement = (
-        select(table.c.id, *feature_columns(query))
+        select(*marks, *feature_columns(query))
         .where(*conditions(query))
-        .order_by(table.c.id)
-        .limit(query.limit + 1)
+        .order_by(*ordering(query, table))
     )
-    if query.after is not None:
-        statement = statement.where(table.c.id > query.after)
+    if query.limit is not None:
+        statement = statement.limit(query.limit + 1)
+    start = beyond(query, table)
+    if start is not None:
+        statement = statement.where(start)
     if query.offset:
         statement = statement.offset(query.offset)
-    return statement
+    if query.after is None or not query.after.backward:
+        return statement
+    rows = statement.subquery("rows")
+    back = []
+    for n, one in enumerate(keys(query)):
+        mark = rows.c[f"key_{n}"]
+        back.append((mark.desc() if one.descending else mark.asc()).nulls_last())
+    return select(rows, func.count().over().label("total")).order_by(*back)
+
+
+def one(query: FeatureQuery) -> Select[Any]:
+    """Return version and `feature_columns` of the feature that the query names."""
+    table = table_for(query.layer)
+    return select(table.c.version, *feature_columns(query)).where(*conditions(query))
 
 
 def count(query: FeatureQuery, cap: int) -> Select[Any]:
@@ -140,9 +184,24 @@ def count(query: FeatureQuery, cap: int) -> Select[Any]:
 
 
 def extent(layer: Layer) -> Select[Any]:
-    """Return west, south, east, north of a layer; nulls when it is empty."""
-    box = func.ST_Extent(table_for(layer).c.geom)
-    return select(func.ST_XMin(box), func.ST_YMin(box), func.ST_XMax(box), func.ST_YMax(box))
+    """Return west, south, east, north, start and end of a layer; nulls when it is empty.
+
+    Start and end of its features' validity are null as well where one of them is open there.
+    """
+    table = table_for(layer)
+    box = func.ST_Extent(table.c.geom)
+    since, until = table.c.valid_from, table.c.valid_to
+    # min() passes over nulls, which here mean an open end.
+    start = case((func.count() == func.count(since), func.min(since)), else_=None)
+    end = case((func.count() == func.count(until), func.max(until)), else_=None)
+    return select(
+        func.ST_XMin(box).label("west"),
+        func.ST_YMin(box).label("south"),
+        func.ST_XMax(box).label("east"),
+        func.ST_YMax(box).label("north"),
+        start.label("start"),
+        end.label("end"),
+    ).select_from(table)
 
 
 def filled(layers: Iterable[Layer]) -> Select[Any]:
@@ -168,6 +227,24 @@ def revisions(layers: Iterable[Layer]) -> Select[Any]:
         .lateral("last")
     )
     return select(names.c.layer, last.c.revision, last.c.at).select_from(names.join(last, true()))
+
+
+def city_and_revision(layer: Layer) -> Select[Any]:
+    """Return one row: the city's box and local system, and the layer's last revision and its time.
+
+    Nulls where there is no city, and where the layer was never touched.
+    """
+    last = revisions([layer]).subquery("last")
+    one = select(literal(1).label("one")).subquery("one")
+    return select(
+        CITY.c.west,
+        CITY.c.south,
+        CITY.c.east,
+        CITY.c.north,
+        CITY.c.local_srid,
+        last.c.revision,
+        last.c.at,
+    ).select_from(one.outerjoin(CITY, true()).outerjoin(last, true()))
 
 
 def geometries(query: FeatureQuery, fields: tuple[str, ...]) -> Select[Any]:

@@ -1,0 +1,132 @@
+"""Features: pages and single ones (OGC API - Features parts 1 to 3)."""
+
+from __future__ import annotations
+
+import orjson
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from riskmap.api import html
+from riskmap.api.conditions import etag, not_modified
+from riskmap.api.deps import Ctx, Language, Who, integer, parameters
+from riskmap.api.html_features import item_page, items_page
+from riskmap.api.links import GEOJSON, HTML, JSON, address, base, cache_headers, link
+from riskmap.api.query import PAGING, SHAPING, encode_keyset, feature_query, read_crs
+from riskmap.api.streams import Stream
+from riskmap.crs.datum import Datum, check_city, read_datum
+from riskmap.crs.served import ServedCrs
+from riskmap.features import read
+from riskmap.features.query import FeatureQuery
+from riskmap.features.read import Facts, Neighbours
+
+router = APIRouter(prefix="/collections/{layer_id}/items", tags=["features"])
+
+
+def _system_headers(datum: Datum, crs: ServedCrs) -> dict[str, str]:
+    """Say what the positions are in: a datum that no CRS names is no CRS84."""
+    if datum is Datum.WGS84:
+        return {"Content-Crs": f"<{crs.uri}>"}
+    return {"X-Datum": datum.value}
+
+
+def _check_datum(datum: Datum, facts: Facts) -> None:
+    """Refuse a datum that cannot serve this city."""
+    if datum is not Datum.WGS84 and facts.city is not None:
+        check_city(datum, facts.city)
+
+
+@router.get("", summary="要素 Features", response_model=None)
+async def items(layer_id: str, request: Request, ctx: Ctx, who: Who, lang: Language) -> Response:
+    """Stream a page of features."""
+    as_html = html.wanted(request, "geojson", "json")
+    if as_html and (tidied := html.without_blanks(request)):
+        return tidied
+    layer = ctx.catalog.find(layer_id)
+    async with ctx.database.read_async() as session:
+        facts = await read.facts(session, layer)
+    query = feature_query(request, layer, who, "f", *SHAPING, *PAGING, local_srid=facts.local_srid)
+    _check_datum(query.datum, facts)
+    if as_html:
+        return await items_page(
+            request, ctx, who, lang, query, lambda near: _links(request, query, near)
+        )
+    headers = cache_headers(
+        who,
+        ETag=f"W/{etag(request, who, facts.revision)}",
+        **_system_headers(query.datum, query.crs),
+    )
+    if not_modified(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    pieces = read.page(ctx.database, query, lambda near: _links(request, query, near))
+    # The first piece is awaited here: what fails before it still gets its proper status.
+    first = await anext(pieces)
+    return Stream(
+        first,
+        pieces,
+        media_type=GEOJSON,
+        headers=headers,
+        deadline_s=ctx.settings.stream_timeout_s,
+    )
+
+
+def _links(request: Request, query: FeatureQuery, near: Neighbours) -> list[dict[str, str]]:
+    here = f"{base(request)}/collections/{query.layer.id}"
+    found = [
+        link(str(address(request)), "self", GEOJSON),
+        _as_page(request),
+        link(here, "collection", JSON),
+    ]
+    url = address(request).remove_query_params(["offset", "cursor"])
+    for rel, start in (("next", near.after), ("prev", near.before)):
+        if start is not None:
+            cursor = encode_keyset(start, query.order)
+            found.append(link(str(url.include_query_params(cursor=cursor)), rel, GEOJSON))
+    if query.after is None and query.offset:
+        before = max(0, query.offset - (query.limit or query.offset))
+        found.append(link(str(url.include_query_params(offset=before)), "prev", GEOJSON))
+    return found
+
+
+@router.get("/{feature_id}", summary="一个要素 One feature", response_model=None)
+async def item(
+    layer_id: str, feature_id: str, request: Request, ctx: Ctx, who: Who, lang: Language
+) -> Response:
+    """Return one feature by its id."""
+    as_html = html.wanted(request, "geojson", "json")
+    layer = ctx.catalog.find(layer_id)
+    found = parameters(request, {"crs", "datum", "f"})
+    number = integer(feature_id, "feature_id", least=0, most=2**63 - 1)
+    async with ctx.database.read_async() as session:
+        facts = await read.facts(session, layer)
+        query = FeatureQuery(
+            layer=layer,
+            restricted=who.reads_restricted,
+            feature_id=number,
+            datum=read_datum(found.get("datum")),
+            crs=read_crs(found.get("crs"), "crs", facts.local_srid),
+        )
+        _check_datum(query.datum, facts)
+        if as_html:
+            return await item_page(request, ctx, who, lang, query)
+        text, version = await read.feature(session, query)
+    headers = cache_headers(
+        who, ETag=etag(request, who, version), **_system_headers(query.datum, query.crs)
+    )
+    if not_modified(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(_linked(text, request, query), media_type=GEOJSON, headers=headers)
+
+
+def _as_page(request: Request) -> dict[str, str]:
+    return link(str(address(request).include_query_params(f="html")), "alternate", HTML)
+
+
+def _linked(text: bytes, request: Request, query: FeatureQuery) -> bytes:
+    """Put the links that a feature by itself has at its end."""
+    here = f"{base(request)}/collections/{query.layer.id}"
+    links = [
+        link(str(address(request)), "self", GEOJSON),
+        _as_page(request),
+        link(here, "collection", JSON),
+    ]
+    return text.removesuffix(b"}") + b',"links":' + orjson.dumps(links) + b"}"
