@@ -83,10 +83,18 @@ def check(tree: Node, fields: Mapping[str, Field]) -> Expr:
 
 
 def _weight(expr: Expr) -> int:
-    """Return how many parts the SQL of an expression has: a power repeats its operands."""
+    """Return how many parts the SQL of an expression has, repetitions counted.
+
+    A power repeats its operands, and a list of anything but literals is compared item by item; of
+    literals it is one array.
+    """
     match expr:
         case Op(op="^", args=args):
             return 1 + REPEATS * sum(map(_weight, args))
+        case Op(op="in", args=(value, *items)):
+            if all(isinstance(one, Value) for one in items):
+                return 1 + _weight(value)
+            return 1 + sum(_weight(value) + _weight(one) for one in items)
         case Op(args=parts) | Elements(items=parts):
             return 1 + sum(map(_weight, parts))
     return 1
