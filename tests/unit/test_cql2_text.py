@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -244,6 +245,9 @@ def test_axes_and_systems_of_filter_crs() -> None:
         refused("s_within(geom, POINT(120.5 36.25))", crs=systems[srid])
     refused("s_within(geom, POINT(1e30 1e30))", crs=systems[3857])
     refused("s_within(geom, BBOX(3, 1, 2, 2))", crs=systems[3857])
+    for srid, far in itertools.product((3857, 4549), ("1e308", "1e12", "9e8", "3e7")):
+        for shape in (f"LINESTRING(-{far} 0, {far} 1)", f"BBOX(-{far}, -{far}, {far}, {far})"):
+            refused(f"s_within(geom, {shape})", crs=systems[srid])
 
 
 def test_a_box_over_the_antimeridian_is_two() -> None:

@@ -6,7 +6,6 @@ cheaper to move than a million rows.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final
@@ -30,6 +29,8 @@ from riskmap.units import WGS84
 _PART_M: Final = 100.0
 _PARTS: Final = 5_000
 _RETURN_M: Final = 1.0
+# No system measures 1,000,000 km from its origin (zone numbers before the easting reach 60,000).
+_FARTHEST_M: Final = 1e9
 # Where the border of the world was written with decimals.
 _SLACK_DEG: Final = 1e-9
 # WKB of a point without a position has NaN in it: empty shapes skip the test of positions.
@@ -88,7 +89,8 @@ def finish(shape: BaseGeometry, crs: ServedCrs, at: At, *, east_first: bool = Fa
     """
     shape = shapely.force_2d(shape)
     written = shapely.get_coordinates(shape)
-    if not np.isfinite(written).all():
+    # NaN is below nothing, infinity below no number.
+    if not bool(np.all(np.abs(written) < _FARTHEST_M)):
         raise fault("world", at)
     if crs.north_first and not east_first:
         shape = shapely.transform(shape, lambda xy: xy[:, ::-1])
@@ -132,7 +134,7 @@ def box(numbers: Sequence[float], crs: ServedCrs, at: At) -> Shape:
         raise fault("bbox", at)
     half = len(numbers) // 2
     low, high = numbers[:2], numbers[half : half + 2]
-    if not all(map(math.isfinite, numbers)):
+    if not all(abs(one) < _FARTHEST_M for one in numbers):
         raise fault("world", at)
     (west, south), (east, north) = (
         (low[::-1], high[::-1]) if crs.north_first else (low, high)
