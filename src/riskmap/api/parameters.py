@@ -85,7 +85,8 @@ def _shared(name: str, schema: Schema, zh: str, en: str) -> Parameter:
 
 BBOX: Final = _shared(
     "bbox",
-    listed(_NUMBER, minItems=4, maxItems=6),
+    # Four or six: five are no box.
+    listed(_NUMBER, minItems=4, maxItems=6, **{"not": {"minItems": 5, "maxItems": 5}}),
     "只要与此范围相交的要素:西,南,东,北(带高程时为六个数);坐标系由 bbox-crs 或 datum 说明",
     "only what meets this box: west,south,east,north, or six numbers with heights; measured in "
     "bbox-crs or in the datum",
