@@ -74,11 +74,8 @@ _WORDS: Final = {
 _PROBLEM: Final = {"$ref": "#/components/responses/problem"}
 PROBLEM_RESPONSE: Final[dict[str, Any]] = {
     "description": "RFC 9457: `parameter` 指出问题所在 names what is at fault",
-    # To whom asked for a page the problem is told as one.
-    "content": {
-        PROBLEM: {"schema": ref("problem")},
-        **{m: {"schema": s} for m, s in _PAGE.items()},
-    },
+    # To whoever asked for a page the problem is told as one.
+    "content": {PROBLEM: {"schema": ref("problem")}, HTML: {"schema": {"type": "string"}}},
 }
 
 
