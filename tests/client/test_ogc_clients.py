@@ -218,7 +218,7 @@ def test_owslib(city: Served, root: str) -> None:
     inside = service.collection_items("shelters", bbox=[120.2, 36.2, 120.5, 36.5])
     expected = "ST_Intersects(geom, ST_MakeEnvelope(120.2,36.2,120.5,36.5,4326))"
     assert {f["id"] for f in inside["features"]} == stored(city, "shelters", expected)
-    later = service.collection_items("shelters", datetime_="2024-02-29T00:00:00Z")
+    later = service.collection_items("shelters", datetime_="2022-06-01T00:00:00Z")
     assert 0 < later["numberMatched"] < len(stored(city, "shelters"))
 
 

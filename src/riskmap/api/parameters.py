@@ -122,7 +122,7 @@ _Q: Final = _shared(
     "全文检索:所有词都要出现",
     "full text search: all of these words",
 )
-LAYER_LIST: Final = listed({"type": "string", "format": "layer"}, minItems=1)
+LAYER_LIST: Final = listed({"type": "string", "format": "layer"}, minItems=1, uniqueItems=True)
 # What selects features: of every resource that takes a query.
 NARROWING: Final = (
     BBOX,
@@ -171,7 +171,7 @@ PAGING: Final = (
     ),
     _shared(
         "sortby",
-        listed({"type": "string", "format": "sort-key"}, minItems=1, maxItems=8),
+        listed({"type": "string", "format": "sort-key"}, minItems=1, maxItems=8, uniqueItems=True),
         "排序:属性名,前加 - 为降序;空值总在最后",
         "order: names of properties, with - descending; nulls come last",
     ),
@@ -260,12 +260,14 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
         *NARROWING,
         Parameter(
             "group_by",
-            listed({"type": "string", "format": "group-key"}, minItems=1, maxItems=3),
+            listed(
+                {"type": "string", "format": "group-key"}, minItems=1, maxItems=3, uniqueItems=True
+            ),
             Text("按这些属性分组", "properties to group by"),
         ),
         Parameter(
             "sum",
-            listed({"type": "string", "format": "sum-key"}, minItems=1),
+            listed({"type": "string", "format": "sum-key"}, minItems=1, uniqueItems=True),
             Text("对这些数值属性求和", "numeric properties to add up"),
         ),
         Parameter(
