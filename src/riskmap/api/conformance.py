@@ -7,6 +7,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from riskmap.api import edits
 from riskmap.api.deps import Ctx, Language
 from riskmap.api.documents import answer, both_forms, wanted
 from riskmap.api.links import HTML, JSON, Links, base, link
@@ -27,6 +28,7 @@ CLASSES: Final = (
         for one in ("queryables", "queryables-query-parameters", "filter", "features-filter")
     ),
     *cql2.CONFORMANCE,
+    *edits.CONFORMANCE,
 )
 _HEADERS: Final = {"Cache-Control": "no-cache", "Vary": "Accept, Accept-Language"}
 

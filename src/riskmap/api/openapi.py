@@ -23,7 +23,7 @@ from riskmap.api.links import JSON, base
 from riskmap.api.openapi_answers import OPENAPI
 from riskmap.api.openapi_convert import to_30
 from riskmap.api.openapi_schemas import SCHEMAS
-from riskmap.api.parameters import ITEMS, PATHS, TAKEN, Parameter
+from riskmap.api.parameters import ITEMS, PATHS, TAKEN, WRITTEN, Parameter
 from riskmap.catalog.registry import Catalog
 from riskmap.i18n import LANGS, say
 
@@ -124,7 +124,7 @@ def _named(path: str) -> str:
 def _operation(
     method: str, path: str, stock: dict[str, Any], part: Parameter, *, keyed: bool
 ) -> dict[str, Any]:
-    taken = TAKEN.get(path, ()) if method == "get" else ()
+    taken = TAKEN.get(path, ()) if method == "get" else WRITTEN.get((method, path), ())
     found: dict[str, Any] = {
         "tags": stock["tags"],
         "summary": stock["summary"],

@@ -35,6 +35,13 @@ ANSWERS: Final[dict[tuple[str, str], dict[str, Contents]]] = {
     ("get", "/collections/{layer_id}/schema"): {"200": _SCHEMA},
     ("get", "/collections/{layer_id}/schemas/feature"): {"200": _SCHEMA},
     ("get", ITEMS): {"200": {GEOJSON: ref("featureCollection")}},
+    # Without a body, unless it is preferred.
+    ("post", ITEMS): {"201": {}},
+    ("put", ITEM): {"200": {GEOJSON: ref("feature")}, "204": {}},
+    ("patch", ITEM): {"200": {GEOJSON: ref("feature")}, "204": {}},
+    ("delete", ITEM): {"204": {}},
+    ("options", ITEMS): {"200": {}},
+    ("options", ITEM): {"200": {}},
     ("get", ITEM): {"200": {GEOJSON: ref("feature")}},
     ("get", "/tiles/{layers}/{z}/{x}/{y}.mvt"): {"200": {MVT: _FILE}, "204": {}},
     ("post", "/analysis/response-circles"): {"200": {GEOJSON: ref("featureCollection")}},

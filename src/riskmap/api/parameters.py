@@ -250,6 +250,13 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     "/audit": (_limit(1, 1000, 100), _BEFORE),
 }
 
+#: What changes of features take, by method.
+WRITTEN: Final[dict[tuple[str, str], tuple[Parameter, ...]]] = {
+    ("post", ITEMS): (DATUM,),
+    ("put", ITEM): (DATUM,),
+    ("patch", ITEM): (DATUM,),
+}
+
 #: Parts of paths: route's name -> what the document says.
 PATHS: Final = {
     one.key: one
