@@ -62,34 +62,20 @@ async def _content(request: Request) -> bytes:
 Content = Annotated[bytes, Depends(_content)]
 
 
-def _header(name: str, schema: dict[str, Any], about: str, *, required: bool) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": "header",
-        "required": required,
-        "description": about,
-        "schema": schema,
-    }
+def _header(name: str, schema: dict[str, Any], about: str) -> dict[str, Any]:
+    said = {"description": about, "schema": schema}
+    return {"name": name, "in": "header", "required": False, **said}
 
 
-_TEXT: Final = {"type": "string"}
-_IF_MATCH: Final = _header(
-    "If-Match",
-    _TEXT,
-    "读取该要素时的 ETag | the ETag that came with the feature",
-    required=True,
-)
 _CONTENT_CRS: Final = _header(
     "Content-Crs",
-    _TEXT,
+    {"type": "string"},
     "请求体的坐标系 | CRS of the body, <URI>: one that the collection serves; default CRS84",
-    required=False,
 )
 _PREFER: Final = _header(
     "Prefer",
     {"type": "string", "enum": ["return=minimal", "return=representation"]},
     "是否返回要素 | whether the feature is wanted back",
-    required=False,
 )
 _FEATURE: Final = {
     "type": "object",
@@ -102,14 +88,12 @@ _FEATURE: Final = {
 }
 
 
-def _described(
-    media: tuple[str, ...], schema: dict[str, Any], *headers: dict[str, Any]
-) -> dict[str, Any]:
+def _described(media: tuple[str, ...], schema: dict[str, Any]) -> dict[str, Any]:
     """Return what the API's description says of a body that is read by hand, and its headers."""
     content = {one: {"schema": schema} for one in media}
     return {
         "requestBody": {"required": True, "content": content},
-        "parameters": [*headers, _CONTENT_CRS, _PREFER],
+        "parameters": [_CONTENT_CRS, _PREFER],
     }
 
 
@@ -167,7 +151,7 @@ def create(layer_id: str, request: Request, ctx: Ctx, who: Editor, content: Cont
     summary="替换要素 Replace a feature",
     response_model=None,
     status_code=204,
-    openapi_extra=_described(_FEATURE_MEDIA, _FEATURE, _IF_MATCH),
+    openapi_extra=_described(_FEATURE_MEDIA, _FEATURE),
 )
 def replace(
     layer_id: str, feature_id: str, request: Request, ctx: Ctx, who: Editor, content: Content
@@ -182,7 +166,7 @@ def replace(
     summary="修改要素 Change a feature",
     response_model=None,
     status_code=204,
-    openapi_extra=_described(_PATCH_MEDIA, {"type": "object"}, _IF_MATCH),
+    openapi_extra=_described(_PATCH_MEDIA, {"type": "object"}),
 )
 def patch(
     layer_id: str, feature_id: str, request: Request, ctx: Ctx, who: Editor, content: Content
@@ -208,7 +192,6 @@ def _changed(
     summary="删除要素 Delete a feature",
     response_model=None,
     status_code=204,
-    openapi_extra={"parameters": [_IF_MATCH]},
 )
 def remove(layer_id: str, feature_id: str, request: Request, ctx: Ctx, who: Editor) -> Response:
     """Delete a feature; If-Match says which version it was. The history keeps it."""

@@ -66,7 +66,9 @@ def grouped(query: FeatureQuery, keys: Sequence[Key], fields: Sequence[Field]) -
         kind = BigInteger if field.kind is Kind.INTEGER else Double
         sums.append(func.coalesce(func.sum(cast(column, kind)), 0).label(f"sum_{n}"))
         sums.append(func.count().filter(column.is_(None)).label(f"unknown_{n}"))
-    order = [literal_column(f"{n + 1} ASC NULLS LAST") for n in range(len(keys))]
+    order: list[ColumnElement[Any]] = [
+        literal_column(f"{n + 1} ASC NULLS LAST") for n in range(len(keys))
+    ]
     return (
         select(*marks, func.count().label("count"), *sums)
         .where(*conditions(query))
