@@ -7,6 +7,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from riskmap.api import html
 from riskmap.api.deps import Ctx, Language
 from riskmap.api.documents import answer, both_forms, wanted
 from riskmap.api.links import HTML, JSON, Links, base, link
@@ -77,12 +78,15 @@ def _links(request: Request, lang: Lang) -> Links:
 
 
 @router.get("/conformance", summary="符合的标准 Conformance", response_model=None)
-async def conformance(request: Request, lang: Language) -> Response:
+async def conformance(request: Request, ctx: Ctx, lang: Language) -> Response:
     """List the conformance classes that are met."""
-    wanted(request)
+    form = wanted(request)
     body = {
         "title": say("ogc.conformance", lang),
         "conformsTo": list(CLASSES),
         "links": both_forms(request),
     }
+    if form == "html":
+        title = html.both("ogc.conformance")
+        return await html.document(request, ctx, lang, title=title, body=body, headers=_HEADERS)
     return answer(request, body, headers=_HEADERS)

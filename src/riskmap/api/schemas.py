@@ -13,10 +13,11 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from riskmap.api import html
 from riskmap.api.deps import Ctx, Language, Who
 from riskmap.api.documents import answer, wanted
 from riskmap.api.links import SCHEMA, base, cache_headers
-from riskmap.catalog.spec import Child, Field, Geometry, Kind, Layer
+from riskmap.catalog.spec import Child, Field, Geometry, Kind, Layer, Text
 from riskmap.features.query import ID
 from riskmap.i18n import Lang, say
 
@@ -108,17 +109,24 @@ def sortables_of(layer: Layer, who: Who, lang: Lang) -> dict[str, Schema]:
     return _named([ID, *fields], lang)
 
 
-def _answer(
-    request: Request, layer: Layer, who: Who, lang: Lang, path: str, body: Schema
+async def _answer(
+    request: Request, ctx: Ctx, layer: Layer, who: Who, lang: Lang, path: str, body: Schema
 ) -> Response:
-    wanted(request)
+    form = wanted(request)
     head = {
         "$schema": _DIALECT,
         "$id": f"{base(request)}/collections/{layer.id}/{path}",
         "title": layer.title.in_(lang),
         "type": "object",
     }
-    return answer(request, {**head, **body}, media=SCHEMA, headers=cache_headers(who))
+    headers = cache_headers(who)
+    if form == "html":
+        trail = (html.Crumb(layer.title, f"/collections/{layer.id}"),)
+        title = Text(f"{layer.title.zh} · {path}", f"{layer.title.en} · {path}")
+        return await html.document(
+            request, ctx, lang, title=title, body={**head, **body}, headers=headers, trail=trail
+        )
+    return answer(request, {**head, **body}, media=SCHEMA, headers=headers)
 
 
 @router.get("/queryables", summary="可查询的属性 Queryables", response_model=None)
@@ -128,7 +136,7 @@ async def queryables(
     """Say by which properties the features can be filtered."""
     layer = ctx.catalog.find(layer_id)
     body = {"properties": queryables_of(layer, who, lang), "additionalProperties": False}
-    return _answer(request, layer, who, lang, "queryables", body)
+    return await _answer(request, ctx, layer, who, lang, "queryables", body)
 
 
 @router.get("/sortables", summary="可排序的属性 Sortables", response_model=None)
@@ -138,7 +146,7 @@ async def sortables(
     """Say by which properties the features can be sorted."""
     layer = ctx.catalog.find(layer_id)
     body = {"properties": sortables_of(layer, who, lang), "additionalProperties": False}
-    return _answer(request, layer, who, lang, "sortables", body)
+    return await _answer(request, ctx, layer, who, lang, "sortables", body)
 
 
 @router.get("/schema", summary="要素的属性 Schema", response_model=None)
@@ -154,7 +162,7 @@ async def schema(layer_id: str, request: Request, ctx: Ctx, who: Who, lang: Lang
         "required": ["geometry", *_required(layer)],
         "additionalProperties": False,
     }
-    return _answer(request, layer, who, lang, "schema", body)
+    return await _answer(request, ctx, layer, who, lang, "schema", body)
 
 
 @router.get("/schemas/feature", summary="要素的 GeoJSON Schema of features", response_model=None)
@@ -174,7 +182,7 @@ async def feature(layer_id: str, request: Request, ctx: Ctx, who: Who, lang: Lan
             },
         },
     }
-    return _answer(request, layer, who, lang, "schemas/feature", body)
+    return await _answer(request, ctx, layer, who, lang, "schemas/feature", body)
 
 
 def _properties(layer: Layer, who: Who, lang: Lang) -> dict[str, Schema]:
