@@ -13,11 +13,10 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from riskmap.api import html
 from riskmap.api.deps import Ctx, Language, Who
-from riskmap.api.documents import answer, wanted
+from riskmap.api.documents import answer
 from riskmap.api.links import SCHEMA, base, cache_headers
-from riskmap.catalog.spec import Child, Field, Geometry, Kind, Layer, Text
+from riskmap.catalog.spec import Child, Field, Geometry, Kind, Layer
 from riskmap.features.query import ID
 from riskmap.i18n import Lang, say
 
@@ -112,21 +111,15 @@ def sortables_of(layer: Layer, who: Who, lang: Lang) -> dict[str, Schema]:
 async def _answer(
     request: Request, ctx: Ctx, layer: Layer, who: Who, lang: Lang, path: str, body: Schema
 ) -> Response:
-    form = wanted(request)
     head = {
         "$schema": _DIALECT,
         "$id": f"{base(request)}/collections/{layer.id}/{path}",
         "title": layer.title.in_(lang),
         "type": "object",
     }
+    shown = {**head, **body}
     headers = cache_headers(who)
-    if form == "html":
-        trail = (html.Crumb(layer.title, f"/collections/{layer.id}"),)
-        title = Text(f"{layer.title.zh} · {path}", f"{layer.title.en} · {path}")
-        return await html.document(
-            request, ctx, lang, title=title, body={**head, **body}, headers=headers, trail=trail
-        )
-    return answer(request, {**head, **body}, media=SCHEMA, headers=headers)
+    return await answer(request, ctx, lang, layer.title, shown, media=SCHEMA, headers=headers)
 
 
 @router.get("/queryables", summary="可查询的属性 Queryables", response_model=None)
