@@ -65,7 +65,7 @@ put('vendor/leaflet/leaflet.js', leafletCode.replace(/\n?\/\/# sourceMappingURL=
 
 const own = described(here);
 
-/** The colours of src/tokens.ts as custom properties of each theme. */
+/** The colours of src/tokens.ts as custom properties of each theme: chosen, or by the reader's system. */
 async function themes() {
   const colours = await build({
     absWorkingDir: here,
@@ -76,12 +76,16 @@ async function themes() {
   });
   const source = Buffer.from(colours.outputFiles[0].contents).toString('base64');
   const { tokens } = await import(`data:text/javascript;base64,${source}`);
-  return Object.entries(tokens)
-    .map(([theme, values]) => {
-      const lines = Object.entries(values).map(([name, value]) => `--${name}:${value};`);
-      return `[data-theme="${theme}"]{color-scheme:${theme};${lines.join('')}}`;
-    })
-    .join('\n');
+  const rules = Object.entries(tokens).map(([theme, values]) => {
+    const lines = Object.entries(values).map(([name, value]) => `--${name}:${value};`);
+    return [theme, `{color-scheme:${theme};${lines.join('')}}`];
+  });
+  const { light, dark } = Object.fromEntries(rules);
+  return {
+    themes: rules.map(([theme, rule]) => `[data-theme="${theme}"]${rule}`).join('\n'),
+    // Paper is white, whatever the screen is.
+    schemes: `:root${light}\n@media screen and (prefers-color-scheme:dark){:root${dark}}`,
+  };
 }
 
 const colours = await themes();
@@ -90,6 +94,10 @@ const result = await build({
   entryPoints: [
     { in: 'src/main.ts', out: 'app' },
     { in: 'src/style.css', out: 'app' },
+    // The pages of layers and features: one small style, and a map where there is one.
+    { in: 'src/features.ts', out: 'features' },
+    { in: 'src/features.css', out: 'features' },
+    { in: 'src/features_map.css', out: 'features-map' },
   ],
   bundle: true,
   write: false,
@@ -105,8 +113,11 @@ const result = await build({
     {
       name: 'colours',
       setup(pages) {
-        pages.onResolve({ filter: /^themes$/ }, () => ({ path: 'themes', namespace: 'themes' }));
-        pages.onLoad({ filter: /.*/, namespace: 'themes' }, () => ({ contents: colours, loader: 'css' }));
+        pages.onResolve({ filter: /^(themes|schemes)$/ }, ({ path }) => ({ path, namespace: 'colours' }));
+        pages.onLoad({ filter: /.*/, namespace: 'colours' }, ({ path }) => ({
+          contents: colours[path],
+          loader: 'css',
+        }));
       },
     },
     {

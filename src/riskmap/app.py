@@ -26,14 +26,20 @@ from riskmap.analysis.service import AnalysisService
 from riskmap.api import (
     analysis,
     collections,
+    conformance,
     convert,
+    edits,
     hazard_levels,
     history,
     imports,
     items,
+    openapi,
     overview,
     problems,
+    schemas,
+    search,
     service,
+    summary,
     tiles,
 )
 from riskmap.api.context import Context
@@ -41,6 +47,7 @@ from riskmap.api.deps import caller
 from riskmap.catalog.registry import load_catalog
 from riskmap.db.sessions import Database
 from riskmap.errors import RiskmapError, SetupError
+from riskmap.features.extents import Extents
 from riskmap.ingest.job import KIND, Folders, ImportKind
 from riskmap.ingest.run import Limits
 from riskmap.jobs.runner import Runner
@@ -53,7 +60,10 @@ log = logging.getLogger("riskmap")
 
 # No other request of ours is longer: a hundred starts are 5 kB.
 MAX_BODY_BYTES = 64 * 1024
-LARGER_BODIES = {convert.PATH: convert.MAX_BODY_BYTES}
+LARGER_BODIES = (
+    (re.compile(re.escape(convert.PATH)), convert.MAX_BODY_BYTES),
+    (edits.PATHS, edits.MAX_BODY_BYTES),
+)
 # These take files: they count for themselves, and what they take goes to the disk.
 UPLOADS = {("POST", "/imports")}
 
@@ -108,6 +118,12 @@ class HeadAsGet:
         await self._app({**scope, "method": "GET"}, receive, answer)
 
 
+def max_body_bytes(path: str) -> int:
+    """Return how long the body of a request to this path may be."""
+    longer = (most for paths, most in LARGER_BODIES if paths.fullmatch(path))
+    return next(longer, MAX_BODY_BYTES)
+
+
 class BodyLimit:
     """Stop reading a body at its route's limit: it is refused before it is held or parsed."""
 
@@ -120,7 +136,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         read = 0
-        most = LARGER_BODIES.get(scope.get("path", ""), MAX_BODY_BYTES)
+        most = max_body_bytes(scope.get("path", ""))
 
         async def limited() -> Message:
             nonlocal read
@@ -182,6 +198,7 @@ def create_app(settings: Settings) -> FastAPI:
         folders,
         imports_kind,
         runner,
+        Extents(),
     )
 
     @asynccontextmanager
@@ -200,6 +217,7 @@ def create_app(settings: Settings) -> FastAPI:
         # The stock pages load their scripts from another host.
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,  # ours is at api/openapi.py
     )
     app.state.context = context
     problems.install(app)
@@ -209,9 +227,14 @@ def create_app(settings: Settings) -> FastAPI:
     # it is wrong. `health` alone asks nothing of the database.
     checked = [Depends(caller)]
     for router in (
+        conformance.router,
         collections.router,
+        schemas.router,
         items.router,
+        edits.router,
         history.router,
+        summary.router,
+        search.router,
         overview.router,
         tiles.router,
         analysis.router,
@@ -221,7 +244,8 @@ def create_app(settings: Settings) -> FastAPI:
         service.router,
     ):
         app.include_router(router, responses=problems.RESPONSES, dependencies=checked)
-    app.include_router(service.health, responses=problems.RESPONSES)
+    for router in (service.health, openapi.router):
+        app.include_router(router, responses=problems.RESPONSES)
     # Level 1 shrinks a circle of 800 kB to a third in 6 ms; level 9 takes 20 times as long for
     # another tenth.
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=1)
@@ -229,15 +253,21 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=[
                 "Authorization",
                 "X-API-Key",
                 "Content-Type",
                 "Idempotency-Key",
                 "If-Match",
+                "If-None-Match",
+                "Content-Crs",
+                "Prefer",
             ],
             expose_headers=[
+                "ETag",
+                "Preference-Applied",
+                edits.WARNINGS,
                 "Location",
                 "Content-Disposition",
                 "X-Request-ID",

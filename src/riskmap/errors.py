@@ -5,12 +5,15 @@ The tree::
     RiskmapError                500  a fault of ours
     ├── InputError              400  a parameter, a row or a body is wrong; names which
     │   ├── UnprocessableError  422  well formed, but it cannot be answered (far from any road)
+    │   ├── MediaTypeError      415  the body is of a kind that this resource does not take
     │   └── TooLargeError       413  more than this service takes
     ├── UnauthenticatedError    401  a key that is missing where one is needed, wrong or revoked
     ├── ForbiddenError          403  a good key whose role does not reach
     ├── NotFoundError           404  no such layer, feature, tile, route
+    │   └── GoneError           410  it was there, and the history knows it
     ├── ConflictError           409  it would break what is stored
     ├── PreconditionError       412  it is not at the version that If-Match names
+    ├── NoPreconditionError     428  a change that must say in If-Match which version it is of
     ├── UnavailableError        503  database away, or no city, roads or people loaded yet
     ├── StorageFullError        507  the disk cannot hold it
     └── SetupError              503  this machine or database is not ready; the CLI exits with 2
@@ -68,6 +71,12 @@ class UnprocessableError(InputError):
     status = 422
 
 
+class MediaTypeError(InputError):
+    """The body is of a kind that this resource does not take."""
+
+    status = 415
+
+
 class TooLargeError(InputError):
     """More than this service takes."""
 
@@ -92,6 +101,12 @@ class NotFoundError(RiskmapError):
     status = 404
 
 
+class GoneError(NotFoundError):
+    """It was there and was deleted: the history has its versions."""
+
+    status = 410
+
+
 class ConflictError(RiskmapError):
     """It would break what is stored."""
 
@@ -102,6 +117,12 @@ class PreconditionError(RiskmapError):
     """What is stored is not at the version that the caller's If-Match names."""
 
     status = 412
+
+
+class NoPreconditionError(RiskmapError):
+    """A change must say which version it is of, lest it undoes somebody else's unseen."""
+
+    status = 428
 
 
 class UnavailableError(RiskmapError):

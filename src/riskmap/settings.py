@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,8 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from riskmap.errors import SetupError
+
+_ADDRESS = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 
 
 class Settings(BaseSettings):
@@ -36,6 +39,10 @@ class Settings(BaseSettings):
     )
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    public_url: str | None = Field(
+        default=None,
+        description="Address that callers reach the service at, where a proxy stands before it.",
+    )
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     cors_origins: Annotated[list[str], NoDecode] = Field(
         default=[], description="Origins that browsers may call from, separated by commas."
@@ -55,6 +62,13 @@ class Settings(BaseSettings):
     imports_keep_days: Annotated[int, Field(ge=1, le=36500)] = Field(
         default=30, description="Days that refused rows and lists of problems are kept."
     )
+
+    @field_validator("public_url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None and not _ADDRESS.fullmatch(value):
+            raise ValueError("expected http(s)://host[:port][/path]")
+        return None if value is None else value.rstrip("/")
 
     @field_validator("cors_origins", mode="before")
     @classmethod

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from api_help import CATALOG, SECRET, SECRET_NUMBER, Served, serving
 from riskmap.db.cluster import Cluster
 
+SCHEMAS = ("queryables", "sortables", "schema", "schemas/feature")
 CALLERS = ("anonymous", "reader", "editor", "analyst", "admin", "wrong", "revoked", "expired")
 OPEN = (200,) * 8  # says nothing that a key unlocks, so it asks for none
 CHECKED = (200,) * 5 + (401,) * 3
@@ -28,14 +29,39 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
     # No file of that name, built or not: nothing else could be said of it without a build.
     ("GET", "/static/{path:path}"): ("/static/none.js", (404,) * 8),
     ("GET", "/openapi.json"): ("/openapi.json", OPEN),
+    ("GET", "/api"): ("/api", OPEN),
+    ("GET", "/conformance"): ("/conformance", CHECKED),
     ("GET", "/livez"): ("/livez", OPEN),
     ("GET", "/readyz"): ("/readyz", OPEN),
     ("GET", "/collections"): ("/collections", CHECKED),
     ("GET", "/collections/{layer_id}"): ("/collections/shelters", CHECKED),
+    ("GET", "/collections/{layer_id}/queryables"): ("/collections/shelters/queryables", CHECKED),
+    ("GET", "/collections/{layer_id}/sortables"): ("/collections/shelters/sortables", CHECKED),
+    ("GET", "/collections/{layer_id}/schema"): ("/collections/shelters/schema", CHECKED),
+    ("GET", "/collections/{layer_id}/schemas/feature"): (
+        "/collections/shelters/schemas/feature",
+        CHECKED,
+    ),
     ("GET", "/collections/{layer_id}/items"): ("/collections/shelters/items", CHECKED),
     ("GET", "/collections/{layer_id}/items/{feature_id}"): (
         "/collections/shelters/items/1",
         CHECKED,
+    ),
+    ("OPTIONS", "/collections/{layer_id}/items"): ("/collections/shelters/items", CHECKED),
+    ("OPTIONS", "/collections/{layer_id}/items/{feature_id}"): (
+        "/collections/shelters/items/1",
+        CHECKED,
+    ),
+    # The body is no feature, or missing: 400 says that the caller got through, and so does 428.
+    ("POST", "/collections/{layer_id}/items"): ("/collections/shelters/items", WRONG),
+    ("PUT", "/collections/{layer_id}/items/{feature_id}"): ("/collections/shelters/items/1", WRONG),
+    ("PATCH", "/collections/{layer_id}/items/{feature_id}"): (
+        "/collections/shelters/items/1",
+        WRONG,
+    ),
+    ("DELETE", "/collections/{layer_id}/items/{feature_id}"): (
+        "/collections/shelters/items/1",
+        (401, 403, 428, 403, 428, 401, 401, 401),
     ),
     ("GET", "/collections/{layer_id}/items/{feature_id}/history"): (
         "/collections/shelters/items/1/history",
@@ -164,6 +190,7 @@ def test_restricted_values_are_never_public(served: Served, layer: str) -> None:
         f"/collections/{layer}/items",
         f"/collections/{layer}/items/{first}",
         f"/collections/{layer}",
+        *(f"/collections/{layer}/{name}" for name in SCHEMAS),
         f"/tiles/{layer}/{z}/{x}/{y}.mvt",
     ]
     for address in addresses:

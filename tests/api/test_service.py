@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -93,7 +92,7 @@ def test_the_collections_and_their_links(served: Served) -> None:
     assert [one["id"] for one in body["collections"]] == list(CATALOG)
     assert len(body["collections"]) == 13
     for one in body["collections"]:
-        links = {link["rel"]: link["href"] for link in one["links"]}
+        links = {link["rel"]: link["href"] for link in one["links"] if link["type"] != "text/html"}
         assert served.client.get(links["self"]).json()["id"] == one["id"]
         assert served.client.get(links["items"]).json()["numberMatched"] == 2
         tile = links["tiles"].format(z=1, x=1, y=0)
@@ -199,35 +198,6 @@ def test_the_audit_is_paged_from_the_newest(served: Served) -> None:
     for name, bad in (("limit", "0"), ("limit", "1001"), ("before", "x"), ("before", "0")):
         answer = served.get("/audit", "admin", **{name: bad})
         assert answer.status_code == 400 and answer.json()["parameter"] == name
-
-
-def test_openapi_lists_every_route_once(served: Served) -> None:
-    body = served.get("/openapi.json").json()
-    assert body["openapi"].startswith("3.1")
-    expected = {
-        "/", "/livez", "/readyz", "/me", "/audit", "/collections", "/collections/{layer_id}",
-        "/collections/{layer_id}/items", "/collections/{layer_id}/items/{feature_id}",
-        "/tiles/{layers}/{z}/{x}/{y}.mvt", "/analysis/reach", "/analysis/response-circles",
-        "/overview", "/analysis/coverage", "/analysis/hazard-levels", "/convert",
-        "/analysis/hazard-levels/{feature_id}",
-        "/collections/{layer_id}/items/{feature_id}/history",
-        "/collections/{layer_id}/items/{feature_id}/history/{version}",
-        "/collections/{layer_id}/items/{feature_id}/restore",
-        "/imports", "/imports/{import_id}", "/imports/{import_id}/cancel",
-        "/imports/{import_id}/undo", "/imports/{import_id}/rejected",
-        "/imports/{import_id}/problems",
-    }  # fmt: skip
-    assert set(body["paths"]) == expected
-    operations = [one for path in body["paths"].values() for one in path.values()]
-    names = [one["operationId"] for one in operations]
-    assert len(names) == len(set(names))
-    assert all(one["summary"] and one["description"] for one in operations)
-    for one in operations:
-        # A bad parameter is answered 400 with a problem, never FastAPI's own 422.
-        assert "HTTPValidationError" not in str(one)
-    schemas = body.get("components", {}).get("schemas", {})
-    for used in re.findall(r"#/components/schemas/(\w+)", str(body)):
-        assert used in schemas
 
 
 def test_other_documentation_pages_load_nothing_from_afar(served: Served) -> None:

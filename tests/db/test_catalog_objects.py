@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -158,13 +159,34 @@ def test_a_layer_that_was_not_attached_is_seen(cluster: Cluster, database: Datab
     assert grants(database)["wells"] == WRITES
 
 
+@pytest.mark.parametrize("table", sorted(LAYERS))
+def test_the_searched_texts_are_those_that_the_layer_declares(whole: Database, table: str) -> None:
+    ((expression,),) = rows(
+        whole,
+        "SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef d JOIN pg_attribute a"
+        " ON a.attrelid = adrelid AND attnum = adnum"
+        f" WHERE adrelid = '{table}'::regclass AND attname = 'search' AND attgenerated = 's'",
+    )
+    searched = re.findall(r"COALESCE\((\w+), ''::text\)", expression)
+    layer = next(one for one in load_catalog().values() if one.table == table)
+    assert searched == [field.name for field in layer.fields if field.searched]
+    indexed = rows(
+        whole,
+        "SELECT attname FROM pg_index i JOIN pg_class c ON c.oid = indexrelid"
+        " JOIN pg_am m ON m.oid = relam JOIN pg_attribute a ON a.attrelid = indexrelid"
+        f" WHERE indrelid = '{table}'::regclass AND amname = 'gin' AND indisvalid",
+    )
+    assert indexed == [("search",)]
+
+
 @pytest.mark.parametrize("table", [*sorted(LAYERS), "road_edges"])
 def test_generated_columns_indexes_and_identity(whole: Database, table: str) -> None:
     generated = rows(
         whole,
         "SELECT attname, pg_get_expr(adbin, adrelid) FROM pg_attrdef d JOIN pg_attribute a"
         " ON a.attrelid = adrelid AND attnum = adnum"
-        f" WHERE adrelid = '{table}'::regclass AND attgenerated = 's' ORDER BY attname",
+        f" WHERE adrelid = '{table}'::regclass AND attgenerated = 's' AND attname <> 'search'"
+        " ORDER BY attname",
     )
     length = [("length_m", "st_length((geom)::geography)")] if table == "road_edges" else []
     assert generated == [("geom_3857", "st_transform(geom, 3857)"), *length]
@@ -203,7 +225,11 @@ def test_functions_have_fixed_paths_and_belong_to_the_owner_alone(whole: Databas
         assert function.prosecdef or not (writes or calls), function.proname
         assert not function.public, f"{function.proname} may be executed by everybody"
         assert function.owner == "riskmap_owner"
-    assert {function.proname for function in found if function.api} == {"record"}
+    assert {function.proname for function in found if function.api} == {
+        "record",
+        "search_words",
+        "search_vector",
+    }
 
 
 READS = {"SELECT"}

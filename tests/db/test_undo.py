@@ -320,8 +320,8 @@ def test_what_cannot_be_restored(desk: Desk) -> None:
             restore(desk, feature_id, version)
         assert caught.value.key == key
     with pytest.raises(PreconditionError):
-        restore(desk, 1, 1, if_match=1)
-    assert restore(desk, 1, 1, if_match=2) == 3
+        restore(desk, 1, 1, if_match={1})
+    assert restore(desk, 1, 1, if_match={2}) == 3
     act(
         desk.database,
         "DELETE FROM shelters WHERE code = 'c'",
@@ -331,7 +331,7 @@ def test_what_cannot_be_restored(desk: Desk) -> None:
         restore(desk, 3, 1)
     assert (taken.value.key, taken.value.values["other"]) == ("restore.taken", 2)
     with pytest.raises(PreconditionError):
-        restore(desk, 3, 1, if_match=1)
+        restore(desk, 3, 1, if_match={1})
 
 
 def test_who_may_not_change_an_import(desk: Desk) -> None:

@@ -1,29 +1,39 @@
-"""Landing page, collections and features (OGC API - Features, first cut)."""
+"""The collections: what layers there are, where they lie, how fresh they are."""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
-from riskmap.api.deps import Ctx, Language, Who, parameters
-from riskmap.api.links import GEOJSON, base, cache_headers, link
+from riskmap.api.context import Context
+from riskmap.api.deps import Ctx, Language, Who
+from riskmap.api.documents import answer, both_forms, wanted
+from riskmap.api.html_features import collection_page, collections_page
+from riskmap.api.links import GEOJSON, HTML, JSON, SCHEMA, Links, base, cache_headers, link
 from riskmap.catalog.spec import Layer
+from riskmap.crs.served import CRS84, served
+from riskmap.db.sessions import AsyncReadSession
 from riskmap.db.tables import CITY
-from riskmap.errors import InputError
 from riskmap.features import read
+from riskmap.features.extents import Extent
 from riskmap.i18n import Lang, say
 
 router = APIRouter(tags=["features"])
 
-CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+_REL: Final = "http://www.opengis.net/def/rel/ogc/1.0"
+QUERYABLES: Final = f"{_REL}/queryables"
+SORTABLES: Final = f"{_REL}/sortables"
+SCHEMA_REL: Final = f"{_REL}/schema"
+_MVT: Final = "application/vnd.mapbox-vector-tile"
+_GREGORIAN: Final = "http://www.opengis.net/def/uom/ISO-8601/0/Gregorian"
 
 
 def _collection(
     request: Request, layer: Layer, lang: Lang, facts: dict[str, Any]
 ) -> dict[str, Any]:
-    here = f"{base(request)}/collections/{layer.id}"
     return {
         "id": layer.id,
         "title": layer.title.in_(lang),
@@ -31,19 +41,33 @@ def _collection(
         "titles": {"zh": layer.title.zh, "en": layer.title.en},
         "role": layer.role,
         "itemType": "feature",
-        "crs": [CRS84],
-        "storageCrs": CRS84,
-        "links": [
-            link(here, "self", "application/json"),
-            link(f"{here}/items", "items", GEOJSON, layer.title.in_(lang)),
-            link(
-                f"{base(request)}/tiles/{layer.id}/{{z}}/{{x}}/{{y}}.mvt",
-                "tiles",
-                "application/vnd.mapbox-vector-tile",
-            ),
-        ],
+        "storageCrs": CRS84.uri,
         **facts,
+        "links": _links(request, layer, lang),
     }
+
+
+def _links(request: Request, layer: Layer, lang: Lang) -> Links:
+    root = base(request)
+    one = f"{root}/collections/{layer.id}"
+    title = layer.title.in_(lang)
+
+    def schema(path: str, rel: str, key: str) -> dict[str, str]:
+        return link(f"{one}/{path}", rel, SCHEMA, say(key, lang))
+
+    return [
+        link(one, "self", JSON, title),
+        link(f"{one}?f=html", "alternate", HTML, title),
+        link(f"{root}/collections", "parent", JSON),
+        link(f"{one}/items", "items", GEOJSON, title),
+        link(f"{one}/items?f=html", "items", HTML, title),
+        schema("queryables", QUERYABLES, "ogc.queryables"),
+        schema("sortables", SORTABLES, "ogc.sortables"),
+        schema("schema", SCHEMA_REL, "ogc.schema"),
+        # GDAL takes its columns from this one.
+        schema("schemas/feature", "describedby", "ogc.feature_schema"),
+        link(f"{root}/tiles/{layer.id}/{{z}}/{{x}}/{{y}}.mvt", "tiles", _MVT),
+    ]
 
 
 def _fields(layer: Layer, who: Who, lang: Lang) -> list[dict[str, Any]]:
@@ -64,66 +88,54 @@ def _fields(layer: Layer, who: Who, lang: Lang) -> list[dict[str, Any]]:
     ]
 
 
-@router.get("/", summary="服务入口 Landing page", response_model=None)
-async def landing(request: Request, ctx: Ctx, lang: Language) -> Response:
-    """Say what this is, and what to do when it is empty; a browser gets the page instead."""
-    form = parameters(request, {"f"}).get("f", "json")
-    if form != "json":
-        raise InputError("parameter.value", parameter="f", value=form[:40], expected="html, json")
-    root = base(request)
-    async with ctx.database.read_async() as session:
-        city = (await session.execute(CITY.select())).mappings().first()
-        filled = await read.filled(session, ctx.catalog.values())
-    hint = None
-    if city is None:
-        hint = say("landing.no_city", lang)
-    elif not filled:
-        hint = say("landing.empty", lang, name=city["name"])
-    links = [
-        link(f"{root}/", "self", "application/json"),
-        link(
-            f"{root}/openapi.json", "service-desc", "application/vnd.oai.openapi+json;version=3.1"
-        ),
-        link(f"{root}/collections", "data", "application/json"),
-    ]
-    title = say("landing.title", lang)
-    body = {
-        "title": title,
-        "description": hint or (city["name"] if city else ""),
-        "city": None
-        if city is None
-        else {
-            "name": city["name"],
-            "name_en": city["name_en"],
-            "bbox": [city["west"], city["south"], city["east"], city["north"]],
-            "synthetic": city["synthetic"],
-        },
-        "links": links,
+async def _facts(
+    ctx: Context, session: AsyncReadSession, layers: list[Layer]
+) -> dict[str, dict[str, Any]]:
+    """Return what the database says of each layer."""
+    local_srid = (await session.execute(CITY.select())).mappings().first()
+    systems = [one.uri for one in served(local_srid and local_srid["local_srid"])]
+    fresh = await read.revisions(session, layers)
+    found: dict[str, dict[str, Any]] = {}
+    for layer in layers:
+        revision, at = fresh.get(layer.id, (None, None))
+        extent = await ctx.extents.find(session, layer, revision)
+        found[layer.id] = {
+            "crs": systems,
+            "revision": revision,
+            "updated_at": None if at is None else at.isoformat(),
+            **({} if extent is None else {"extent": _extent(extent)}),
+        }
+    return found
+
+
+def _extent(extent: Extent) -> dict[str, Any]:
+    interval = [_time(extent.start), _time(extent.end)]
+    return {
+        "spatial": {"bbox": [list(extent.bbox)], "crs": CRS84.uri},
+        "temporal": {"interval": [interval], "trs": _GREGORIAN},
     }
-    return JSONResponse(body, headers={"Vary": "Accept, Accept-Language"})
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat().replace("+00:00", "Z")
 
 
 @router.get("/collections", summary="全部图层 All layers", response_model=None)
-async def collections(request: Request, ctx: Ctx, lang: Language) -> Response:
+async def collections(request: Request, ctx: Ctx, who: Who, lang: Language) -> Response:
     """List the layers."""
-    parameters(request, set())
+    form = wanted(request)
     async with ctx.database.read_async() as session:
-        fresh = await read.revisions(session, ctx.catalog.values())
-    return JSONResponse(
-        {
-            "links": [link(f"{base(request)}/collections", "self", "application/json")],
-            "collections": [
-                _collection(request, layer, lang, _freshness(layer, fresh))
-                for layer in ctx.catalog.values()
-            ],
-        },
-        headers={"Vary": "Accept-Language"},
-    )
-
-
-def _freshness(layer: Layer, fresh: dict[str, Any]) -> dict[str, Any]:
-    revision, at = fresh.get(layer.id, (None, None))
-    return {"revision": revision, "updated_at": None if at is None else at.isoformat()}
+        facts = await _facts(ctx, session, list(ctx.catalog.values()))
+    body = {
+        "title": say("ogc.collections", lang),
+        "links": both_forms(request),
+        "collections": [
+            _collection(request, layer, lang, facts[layer.id]) for layer in ctx.catalog.values()
+        ],
+    }
+    if form == "html":
+        return await collections_page(request, ctx, who, lang, body)
+    return answer(request, body, headers=cache_headers(who))
 
 
 @router.get("/collections/{layer_id}", summary="一个图层 One layer", response_model=None)
@@ -132,11 +144,11 @@ async def collection(
 ) -> Response:
     """Describe a layer: extent, freshness, fields that the caller may see."""
     layer = ctx.catalog.find(layer_id)
-    parameters(request, set())
+    form = wanted(request)
     async with ctx.database.read_async() as session:
-        fresh = await read.revisions(session, [layer])
-        extent = await read.extent(session, layer)
-    facts = {**_freshness(layer, fresh), "fields": _fields(layer, who, lang)}
-    if extent is not None:
-        facts["extent"] = {"spatial": {"bbox": [extent], "crs": CRS84}}
-    return JSONResponse(_collection(request, layer, lang, facts), headers=cache_headers(who))
+        facts = await _facts(ctx, session, [layer])
+    told = {**facts[layer.id], "fields": _fields(layer, who, lang)}
+    body = _collection(request, layer, lang, told)
+    if form == "html":
+        return await collection_page(request, ctx, who, lang, layer, body)
+    return answer(request, body, headers=cache_headers(who))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from riskmap.analysis.service import AnalysisService
 from riskmap.catalog.registry import Catalog
 from riskmap.db.sessions import Database
+from riskmap.features.extents import Extents
 from riskmap.ingest.job import Folders, ImportKind
 from riskmap.jobs.runner import Runner
 from riskmap.settings import Settings
@@ -23,3 +24,4 @@ class Context:
     folders: Folders
     import_kind: ImportKind
     jobs: Runner
+    extents: Extents

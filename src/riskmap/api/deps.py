@@ -10,7 +10,7 @@ import base64
 import binascii
 import math
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -19,7 +19,7 @@ from riskmap.access.keys import ANONYMOUS, Caller, KeyRole
 from riskmap.access.store import authenticate
 from riskmap.api.context import Context
 from riskmap.errors import ForbiddenError, InputError, UnauthenticatedError
-from riskmap.i18n import Lang, preferred
+from riskmap.i18n import LANGS, Lang, preferred
 from riskmap.units import Bbox
 
 # Python's own int() and float() would also take 1_000, １０ and blanks around them.
@@ -35,7 +35,10 @@ def context(request: Request) -> Context:
 
 
 def language(request: Request) -> Lang:
-    """Return the reader's language."""
+    """Return the reader's language: by `lang`, else as Accept-Language tells."""
+    asked = request.query_params.get("lang")
+    if asked in LANGS:
+        return asked
     return preferred(request.headers.get("accept-language"))
 
 
@@ -57,18 +60,34 @@ async def caller(request: Request, ctx: Annotated[Context, Depends(context)]) ->
         return await authenticate(session, token.strip(), parameter=source)
 
 
-def needs(*roles: KeyRole) -> Callable[[Caller], Awaitable[Caller]]:
-    """Return a dependency that lets only these roles (and admins) through."""
-    names = ", ".join(dict.fromkeys([*roles, KeyRole.ADMIN]))
+class Needs:
+    """A dependency that lets only some roles (and admins) through.
 
-    async def check(who: Annotated[Caller, Depends(caller)]) -> Caller:
+    A class, so that the API's description can tell which routes need a key.
+    """
+
+    def __init__(self, *roles: KeyRole) -> None:
+        self._roles = roles
+
+    async def __call__(self, who: Annotated[Caller, Depends(caller)]) -> Caller:
+        """Return the caller.
+
+        Raises
+        ------
+        UnauthenticatedError, ForbiddenError
+            It has no key, or one whose role does not reach.
+        """
+        names = ", ".join(dict.fromkeys([*self._roles, KeyRole.ADMIN]))
         if who.role is None:
             raise UnauthenticatedError("key.needed", roles=names)
-        if not who.has(*roles):
+        if not who.has(*self._roles):
             raise ForbiddenError("key.role", role=who.role, roles=names)
         return who
 
-    return check
+
+def needs(*roles: KeyRole) -> Needs:
+    """Return a dependency that lets only these roles (and admins) through."""
+    return Needs(*roles)
 
 
 Ctx = Annotated[Context, Depends(context)]
@@ -77,7 +96,7 @@ Language = Annotated[Lang, Depends(language)]
 
 
 def parameters(request: Request, known: Collection[str]) -> dict[str, str]:
-    """Return the query's parameters.
+    """Return the query's parameters. Every resource takes `lang`, which `language` reads.
 
     Raises
     ------
@@ -85,6 +104,7 @@ def parameters(request: Request, known: Collection[str]) -> dict[str, str]:
         One is unknown or stands twice.
     """
     found: dict[str, str] = {}
+    known = {*known, "lang"}
     for name, value in request.query_params.multi_items():
         if name not in known:
             raise InputError("parameter.unknown", parameter=name, known=", ".join(sorted(known)))
@@ -92,6 +112,9 @@ def parameters(request: Request, known: Collection[str]) -> dict[str, str]:
             raise InputError("parameter.twice", parameter=name)
         if "\x00" in value:
             raise InputError("parameter.value", parameter=name, value="\\0", expected="text")
+        if name == "lang" and value not in LANGS:
+            expected = ", ".join(LANGS)
+            raise InputError("parameter.value", parameter=name, value=value[:40], expected=expected)
         found[name] = value
     return found
 

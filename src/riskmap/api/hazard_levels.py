@@ -15,6 +15,7 @@ from riskmap.access.keys import Caller, KeyRole
 from riskmap.analysis.hazard_levels import hazard_levels, source_layer
 from riskmap.api.deps import Ctx, decode_cursor, encode_cursor, integer, needs, parameters
 from riskmap.api.deps import bbox as read_bbox
+from riskmap.api.links import address
 from riskmap.features.query import FeatureQuery, Keyset
 
 router = APIRouter(prefix="/analysis/hazard-levels", tags=["analysis"])
@@ -50,9 +51,9 @@ def levels(
     )
     with ctx.database.read() as session:
         body, following = hazard_levels(session, ctx.catalog, query)
-    links = [{"href": str(request.url), "rel": "self", "type": "application/json"}]
+    links = [{"href": str(address(request)), "rel": "self", "type": "application/json"}]
     if following is not None:
-        url = request.url.include_query_params(cursor=encode_cursor(following))
+        url = address(request).include_query_params(cursor=encode_cursor(following))
         links.append({"href": str(url), "rel": "next", "type": "application/json"})
     return _answer({**body, "links": links})
 

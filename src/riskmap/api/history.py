@@ -5,7 +5,6 @@ Plain functions: FastAPI runs them in threads.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Final
 
 import orjson
@@ -15,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from riskmap.access.keys import Caller, KeyRole
 from riskmap.api.deps import Ctx, Who, decode_cursor, encode_cursor, integer, needs, parameters
+from riskmap.api.links import address
+from riskmap.api.preconditions import if_match, version_tag
 from riskmap.db.sessions import Actor
-from riskmap.errors import InputError
 from riskmap.features.history import MAX_VERSIONS, versions
 from riskmap.ingest.undo import PATIENCE_S, restore_feature
 
@@ -24,7 +24,6 @@ router = APIRouter(prefix="/collections/{layer_id}/items/{feature_id}", tags=["h
 
 _MOST: Final = 2**63 - 1
 _MOST_VERSION: Final = 2**31 - 1
-_ETAG: Final = re.compile(r'"?([0-9]{1,10})"?')
 
 
 class RestoreBody(BaseModel):
@@ -69,9 +68,11 @@ def history(
             limit=most + 1,
             below=decode_cursor(found["cursor"]) if "cursor" in found else None,
         )
-    links = [{"href": str(request.url), "rel": "self", "type": "application/json"}]
+    links = [{"href": str(address(request)), "rel": "self", "type": "application/json"}]
     if len(page) > most:
-        following = request.url.include_query_params(cursor=encode_cursor(page[most - 1].version))
+        following = address(request).include_query_params(
+            cursor=encode_cursor(page[most - 1].version)
+        )
         links.append({"href": str(following), "rel": "next", "type": "application/json"})
     named = who.role is not None
     return _json(
@@ -111,22 +112,10 @@ def restore(
     layer = ctx.catalog.find(layer_id)
     parameters(request, set())
     number = integer(feature_id, "feature_id", least=0, most=_MOST)
-    expected = _if_match(request)
     actor = Actor(who.name, request.scope.get("riskmap.request_id"))
     with ctx.database.write(actor) as session:
         became = restore_feature(
-            session, layer, number, body.version, if_match=expected, patience_s=PATIENCE_S
+            session, layer, number, body.version, if_match=if_match(request), patience_s=PATIENCE_S
         )
         (found, *_) = versions(session, layer, number, restricted=True, limit=1, only=became)
-    return _json(found.to_json(named=True), who, ETag=f'"{became}"')
-
-
-def _if_match(request: Request) -> int | None:
-    """Read If-Match: a version, in quotes as an ETag has them or bare; `*` and none ask nothing."""
-    text = request.headers.get("if-match")
-    if text is None or text.strip() == "*":
-        return None
-    match = _ETAG.fullmatch(text.strip())
-    if match is None:
-        raise InputError("parameter.value", parameter="If-Match", value=text[:40], expected='"3"')
-    return int(match[1])
+    return _json(found.to_json(named=True), who, ETag=version_tag(became))

@@ -18,6 +18,7 @@ from sqlalchemy import Row
 from riskmap.access.keys import Caller, KeyRole
 from riskmap.api.context import Context
 from riskmap.api.deps import Ctx, Language, integer, needs, number, parameters
+from riskmap.api.links import address, base
 from riskmap.api.problems import problem_body
 from riskmap.api.uploads import MIB, Form, received
 from riskmap.catalog.spec import Layer
@@ -44,7 +45,6 @@ router = APIRouter(prefix="/imports", tags=["imports"])
 
 Editor = Annotated[Caller, Depends(needs(KeyRole.EDITOR))]
 
-STATUSES: Final = ("queued", "running", "done", "rejected", "failed", "cancelled")
 MAX_LISTED: Final = 1000
 NO_STORE: Final = {"Cache-Control": "private, no-store"}
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
@@ -168,7 +168,7 @@ def _options(fields: dict[str, str]) -> ImportOptions:
         datum_shift=tuple(number(part.strip(), "datum_shift") for part in shift.split(","))
         if shift
         else (),
-        mapping=_mapping(given["mapping"]) if "mapping" in given else FieldMapping(),
+        mapping=parse_mapping(given["mapping"]) if "mapping" in given else FieldMapping(),
         table=given.get("table"),
         encoding=given.get("encoding"),
         source_system=given.get("source_system", UNSTATED),
@@ -186,10 +186,6 @@ def _flag(text: str, parameter: str) -> bool:
             "parameter.value", parameter=parameter, value=text[:40], expected="true, false"
         )
     return value
-
-
-def _mapping(text: str) -> FieldMapping:
-    return parse_mapping(text)
 
 
 def _idempotency_key(request: Request) -> str | None:
@@ -262,12 +258,12 @@ def listed(
     found = parameters(request, {"layer", "status", "limit", "before"})
     if "layer" in found:
         ctx.catalog.find(found["layer"])
-    if found.get("status", "done") not in STATUSES:
+    if found.get("status", "done") not in store.STATUSES:
         raise InputError(
             "parameter.value",
             parameter="status",
             value=found["status"][:40],
-            expected=", ".join(STATUSES),
+            expected=", ".join(store.STATUSES),
         )
     most = integer(found.get("limit", "100"), "limit", least=1, most=MAX_LISTED)
     below = integer(found["before"], "before", least=1, most=_ID) if "before" in found else None
@@ -282,7 +278,7 @@ def listed(
     shown = [_shown(request, ctx, row, lang, whole=False) for row in rows]
     links = []
     if len(rows) == most:
-        following = request.url.include_query_params(before=rows[-1].id)
+        following = address(request).include_query_params(before=rows[-1].id)
         links.append({"rel": "next", "type": "application/json", "href": str(following)})
     return JSONResponse({"imports": shown, "links": links}, headers=NO_STORE)
 
@@ -405,7 +401,7 @@ def _shown(
     request: Request, ctx: Context, row: Row[Any], lang: Lang, *, whole: bool = True
 ) -> dict[str, Any]:
     """Return an import as JSON."""
-    here = f"{str(request.base_url).rstrip('/')}/imports/{row.id}"
+    here = f"{base(request)}/imports/{row.id}"
     fields = row._asdict()
     report = fields.pop("report")
     why = fields.pop("problem")

@@ -6,9 +6,11 @@ import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from riskmap.api import html
 from riskmap.api.conditions import etag, not_modified
-from riskmap.api.deps import Ctx, Who, integer, parameters
-from riskmap.api.links import GEOJSON, JSON, base, cache_headers, link
+from riskmap.api.deps import Ctx, Language, Who, integer, parameters
+from riskmap.api.html_features import item_page, items_page
+from riskmap.api.links import GEOJSON, JSON, address, base, cache_headers, link
 from riskmap.api.query import PAGING, SHAPING, encode_keyset, feature_query, read_crs
 from riskmap.api.streams import Stream
 from riskmap.crs.datum import Datum, check_city, read_datum
@@ -34,13 +36,20 @@ def _check_datum(datum: Datum, facts: Facts) -> None:
 
 
 @router.get("", summary="要素 Features", response_model=None)
-async def items(layer_id: str, request: Request, ctx: Ctx, who: Who) -> Response:
+async def items(layer_id: str, request: Request, ctx: Ctx, who: Who, lang: Language) -> Response:
     """Stream a page of features."""
+    as_html = html.wanted(request, "geojson", "json")
+    if as_html and (tidied := html.without_blanks(request)):
+        return tidied
     layer = ctx.catalog.find(layer_id)
     async with ctx.database.read_async() as session:
         facts = await read.facts(session, layer)
-    query = feature_query(request, layer, who, *SHAPING, *PAGING, local_srid=facts.local_srid)
+    query = feature_query(request, layer, who, "f", *SHAPING, *PAGING, local_srid=facts.local_srid)
     _check_datum(query.datum, facts)
+    if as_html:
+        return await items_page(
+            request, ctx, who, lang, query, lambda near: _links(request, query, near)
+        )
     headers = cache_headers(
         who,
         ETag=f"W/{etag(request, who, facts.revision)}",
@@ -63,10 +72,10 @@ async def items(layer_id: str, request: Request, ctx: Ctx, who: Who) -> Response
 def _links(request: Request, query: FeatureQuery, near: Neighbours) -> list[dict[str, str]]:
     here = f"{base(request)}/collections/{query.layer.id}"
     found = [
-        link(str(request.url), "self", GEOJSON),
+        link(str(address(request)), "self", GEOJSON),
         link(here, "collection", JSON),
     ]
-    url = request.url.remove_query_params(["offset", "cursor"])
+    url = address(request).remove_query_params(["offset", "cursor"])
     for rel, start in (("next", near.after), ("prev", near.before)):
         if start is not None:
             cursor = encode_keyset(start, query.order)
@@ -78,10 +87,13 @@ def _links(request: Request, query: FeatureQuery, near: Neighbours) -> list[dict
 
 
 @router.get("/{feature_id}", summary="一个要素 One feature", response_model=None)
-async def item(layer_id: str, feature_id: str, request: Request, ctx: Ctx, who: Who) -> Response:
+async def item(
+    layer_id: str, feature_id: str, request: Request, ctx: Ctx, who: Who, lang: Language
+) -> Response:
     """Return one feature by its id."""
+    as_html = html.wanted(request, "geojson", "json")
     layer = ctx.catalog.find(layer_id)
-    found = parameters(request, {"crs", "datum"})
+    found = parameters(request, {"crs", "datum", "f"})
     number = integer(feature_id, "feature_id", least=0, most=2**63 - 1)
     async with ctx.database.read_async() as session:
         facts = await read.facts(session, layer)
@@ -93,6 +105,8 @@ async def item(layer_id: str, feature_id: str, request: Request, ctx: Ctx, who: 
             crs=read_crs(found.get("crs"), "crs", facts.local_srid),
         )
         _check_datum(query.datum, facts)
+        if as_html:
+            return await item_page(request, ctx, who, lang, query)
         text, version = await read.feature(session, query)
     headers = cache_headers(
         who, ETag=etag(request, who, version), **_system_headers(query.datum, query.crs)
@@ -105,5 +119,5 @@ async def item(layer_id: str, feature_id: str, request: Request, ctx: Ctx, who: 
 def _linked(text: bytes, request: Request, query: FeatureQuery) -> bytes:
     """Put the links that a feature by itself has at its end."""
     here = f"{base(request)}/collections/{query.layer.id}"
-    links = [link(str(request.url), "self", GEOJSON), link(here, "collection", JSON)]
+    links = [link(str(address(request)), "self", GEOJSON), link(here, "collection", JSON)]
     return text.removesuffix(b"}") + b',"links":' + orjson.dumps(links) + b"}"

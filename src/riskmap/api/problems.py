@@ -12,8 +12,16 @@ from fastapi.responses import Response
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
+from riskmap.api import html
 from riskmap.api.deps import language
-from riskmap.errors import InputError, NotFoundError, RiskmapError, UnavailableError
+from riskmap.api.preconditions import version_tag
+from riskmap.errors import (
+    InputError,
+    NotFoundError,
+    PreconditionError,
+    RiskmapError,
+    UnavailableError,
+)
 from riskmap.i18n import Lang
 
 log = logging.getLogger("riskmap")
@@ -57,7 +65,7 @@ def problem_body(error: RiskmapError, lang: Lang, instance: str, status: int) ->
     }
     if error.parameter is not None:
         body["parameter"] = error.parameter
-    for name in ("row", "distance_m", "known"):
+    for name in ("row", "distance_m", "known", "problems"):
         if name in error.values:
             body[name] = error.values[name]
     return body
@@ -75,6 +83,10 @@ def problem(error: RiskmapError, request: Request, status: int | None = None) ->
         headers["WWW-Authenticate"] = 'Bearer realm="riskmap"'
     if isinstance(error, UnavailableError):
         headers["Retry-After"] = "5"
+    if isinstance(error, PreconditionError) and error.values.get("version"):
+        headers["ETag"] = version_tag(int(str(error.values["version"])))
+    if html.tells_problems(request):
+        return html.problem(request, lang, body, headers)
     # The message quotes the caller: half a surrogate pair, which JSON can spell, has no UTF-8.
     text = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
     return Response(text, status_code=status, headers=headers, media_type=MEDIA)

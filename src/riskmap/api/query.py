@@ -173,7 +173,7 @@ def _condition(
     text = found.get("filter")
     if text is None:
         return None
-    read = cql2.read_text if lang == LANGS[0] else cql2.read_json
+    read = cql2.read_text if lang == LANGS[0] else cql2.read_json_text
     return read(text, fields, crs=crs)
 
 
@@ -230,8 +230,7 @@ def _tolerance(text: str) -> float:
             value=text[:40],
             expected=f"0 … {MAX_TOLERANCE_M:g} m",
         )
-    kept: Scalar = value
-    return kept
+    return value
 
 
 def _scalar(field: Field, text: str) -> Scalar:

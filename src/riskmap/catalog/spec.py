@@ -97,6 +97,8 @@ class Field:
         An import refuses a row without it.
     managed
         Written by riskmap itself, never by an import or an edit.
+    searched
+        A public text in which the search looks.
     """
 
     name: str
@@ -112,8 +114,11 @@ class Field:
     required: bool = False
     managed: bool = False
     in_tile: bool = False
+    searched: bool = False
 
     def __post_init__(self) -> None:
+        if self.searched and (self.restricted or self.kind is not Kind.TEXT):
+            raise ValueError(f"field {self.name!r} is no public text: it cannot be searched")
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"field name {self.name!r} is no plain lower-case name")
         if len({value.code for value in self.values}) != len(self.values):
@@ -185,14 +190,21 @@ RISK_LEVEL: Final = Field(
 )
 
 IDENTITY_FIELDS: Final = (
-    Field(name="code", zh="统一编号", en="Code", required=True, source="upsert key in its source"),
-    Field(name="name", zh="名称", en="Name", in_tile=True),
-    Field(name="name_en", zh="英文名称", en="Name in English", in_tile=True),
+    Field(
+        name="code",
+        zh="统一编号",
+        en="Code",
+        required=True,
+        source="upsert key in its source",
+        searched=True,
+    ),
+    Field(name="name", zh="名称", en="Name", in_tile=True, searched=True),
+    Field(name="name_en", zh="英文名称", en="Name in English", in_tile=True, searched=True),
 )
 
 COMMON_FIELDS: Final = (
     Field(name="admin_code", zh="行政区划代码", en="Division code", source="GB/T 2260, GB/T 10114"),
-    Field(name="address", zh="地址", en="Address"),
+    Field(name="address", zh="地址", en="Address", searched=True),
     Field(
         name="status",
         zh="状态",

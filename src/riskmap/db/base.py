@@ -24,10 +24,10 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.types import TypeEngine
 
-from riskmap.catalog.spec import Field, Geometry, Kind, Layer
+from riskmap.catalog.spec import IDENTITY_FIELDS, Field, Geometry, Kind, Layer
 from riskmap.units import WEB_MERCATOR, WGS84
 
 # Every constraint has a name, so that migrations can speak of it.
@@ -85,8 +85,21 @@ def geometry_columns(kind: Geometry) -> tuple[Column[Any], Column[Any]]:
     )
 
 
+def _search_column(layer: Layer) -> Column[Any]:
+    """Return the column that the search looks into: names and codes weigh more than the rest."""
+    first = {field.name for field in IDENTITY_FIELDS}
+    names = [field.name for field in layer.fields if field.searched]
+    texts = (
+        " || ' ' || ".join(f"coalesce({name}, '')" for name in names if (name in first) is leading)
+        for leading in (True, False)
+    )
+    return Column(
+        "search", TSVECTOR, Computed(f"riskmap.search_vector({', '.join(texts)})", persisted=True)
+    )
+
+
 def table_of(layer: Layer) -> Table:
-    """Make the table of a layer: id, geometry, its fields, and its children as JSON arrays."""
+    """Make a layer's table: id, geometry, its fields, its children as JSON arrays, the search."""
     table = Table(
         layer.table,
         METADATA,
@@ -94,11 +107,13 @@ def table_of(layer: Layer) -> Table:
         *geometry_columns(layer.geometry),
         *(_column(field) for field in layer.fields),
         *(Column(child.name, JSONB) for child in layer.children),
+        _search_column(layer),
         UniqueConstraint("source_system", "code"),
         info={"layer": layer.id},
     )
     for column in ("geom", "geom_3857"):
         Index(f"ix_{layer.table}_{column}", table.c[column], postgresql_using="gist")
+    Index(f"ix_{layer.table}_search", table.c.search, postgresql_using="gin")
     Index(None, table.c.admin_code)
     if layer.assessed:
         table.append_constraint(CheckConstraint("risk_level BETWEEN 1 AND 4", name="risk_level"))

@@ -261,7 +261,7 @@ def unavailable(error: DBAPIError | DriverError | PoolTimeout) -> Exception:
         return UnavailableError("database.timeout")
     # Serialisation, deadlock, lock not to be had: the same asked again may well succeed.
     if state in ("40001", "40P01", "55P03"):
-        return UnavailableError("database.busy")
+        return UnavailableError("database.locked")
     if isinstance(cause, DriverOperationalError | DriverInterfaceError) and (
         state is None or state[:2] in ("08", "57", "53")
     ):

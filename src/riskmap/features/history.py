@@ -28,9 +28,9 @@ from sqlalchemy import (
 )
 
 from riskmap.catalog.spec import Layer
-from riskmap.db.sessions import ReadSession
+from riskmap.db.sessions import AsyncReadSession, ReadSession
 from riskmap.db.tables import HISTORY, IMPORTS
-from riskmap.errors import NotFoundError
+from riskmap.errors import GoneError, NotFoundError
 from riskmap.features.query import FeatureQuery
 from riskmap.features.statements import feature_columns
 from riskmap.features.where import table_for
@@ -142,6 +142,31 @@ def versions(
     ]
 
 
+def gone(session: ReadSession, query: FeatureQuery) -> bool:
+    """Say whether the feature of a query, which is not there, was there once."""
+    return bool(session.execute(_ended(query)).scalar_one())
+
+
+async def gone_async(session: AsyncReadSession, query: FeatureQuery) -> bool:
+    """Say what `gone` says."""
+    return bool((await session.execute(_ended(query))).scalar_one())
+
+
+def missing(query: FeatureQuery, *, was_there: bool) -> NotFoundError:
+    """Return the error for a feature that is not there: 410 where it was, 404 where it never was.
+
+    That it was is no secret: an older page of features says it as well.
+    """
+    error, key = (GoneError, "feature.gone") if was_there else (NotFoundError, "feature.unknown")
+    return error(key, parameter="feature_id", value=query.feature_id, layer=query.layer.id)
+
+
+def _ended(query: FeatureQuery) -> Select[Any]:
+    # By `delete` or `truncate`. What came back since is there, and nobody asks.
+    ended = (HISTORY.c.layer == query.layer.id, HISTORY.c.feature_id == query.feature_id)
+    return select(exists().where(*ended, HISTORY.c.op != "update"))
+
+
 def _present(query: FeatureQuery) -> Select[Any]:
     table = table_for(query.layer)
     return select(
@@ -155,7 +180,7 @@ def _present(query: FeatureQuery) -> Select[Any]:
 def _superseded(query: FeatureQuery) -> Select[Any]:
     """Select from the history, whose JSON becomes a row of the layer's table again."""
     table = table_for(query.layer)
-    columns = [one for one in table.c if one.name != "geom"]
+    columns = [one for one in table.c if one.name != "geom" and one.computed is None]
     nothing: ColumnElement[Any] = literal_column(f"NULL::{table.name}")
     row = func.jsonb_populate_record(nothing, HISTORY.c.row).table_valued(
         *(column(one.name, one.type) for one in columns), name="was"

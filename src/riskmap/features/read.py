@@ -15,8 +15,7 @@ from riskmap.catalog.spec import Layer
 from riskmap.crs.datum import Datum, shapes_to_geojson
 from riskmap.db.cursors import Row
 from riskmap.db.sessions import AsyncReadSession, Database
-from riskmap.errors import NotFoundError
-from riskmap.features import statements
+from riskmap.features import history, statements
 from riskmap.features.query import COUNT_CAP, FeatureQuery, Keyset
 from riskmap.features.where import keys
 from riskmap.units import Bbox
@@ -30,12 +29,6 @@ async def count(session: AsyncReadSession, query: FeatureQuery) -> int | None:
     """Return how many features match, or None above `COUNT_CAP`."""
     found = int((await session.execute(statements.count(query, COUNT_CAP))).scalar_one())
     return found if found <= COUNT_CAP else None
-
-
-async def extent(session: AsyncReadSession, layer: Layer) -> list[float] | None:
-    """Return the box of a layer, or None when it is empty."""
-    row = (await session.execute(statements.extent(layer))).one()
-    return None if row[0] is None else [float(value) for value in row]
 
 
 async def filled(session: AsyncReadSession, layers: Iterable[Layer]) -> bool:
@@ -57,13 +50,12 @@ async def feature(session: AsyncReadSession, query: FeatureQuery) -> tuple[bytes
     Raises
     ------
     NotFoundError
-        The layer has no feature with this id.
+        The layer has no feature with this id; GoneError: it had one.
     """
     row = (await session.execute(statements.one(query))).first()
     if row is None:
-        raise NotFoundError(
-            "feature.unknown", parameter="feature_id", value=query.feature_id, layer=query.layer.id
-        )
+        was_there = await history.gone_async(session, query)
+        raise history.missing(query, was_there=was_there)
     version: int = row[0]
     columns: Row = tuple(row[1:])
     encoded = tuple(one.encode() if isinstance(one, str) else one for one in columns)

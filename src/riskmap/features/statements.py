@@ -137,9 +137,9 @@ def feature_columns(
     """Return the columns of one feature: its whole GeoJSON as `feature`, or what it is made of.
 
     PostGIS builds the text: concatenation is about twice as fast as json_build_object and knows no
-    limit of 100 arguments (PEERS-SERVING.md section 4); the numbers in the row come from
-    `row_to_json`. It knows neither GCJ-02 nor BD-09: then the geometry is `wkb`, and the text
-    around it `before` and `after`.
+    limit of 100 arguments (PEERS-SERVING.md section 4); the values come from `to_json`. It knows
+    neither GCJ-02 nor BD-09: then the geometry is `wkb`, and the text around it `before` and
+    `after`.
 
     Parameters
     ----------
@@ -207,9 +207,24 @@ def count(query: FeatureQuery, cap: int) -> Select[Any]:
 
 
 def extent(layer: Layer) -> Select[Any]:
-    """Return west, south, east, north of a layer; nulls when it is empty."""
-    box = func.ST_Extent(table_for(layer).c.geom)
-    return select(func.ST_XMin(box), func.ST_YMin(box), func.ST_XMax(box), func.ST_YMax(box))
+    """Return west, south, east, north, start and end of a layer; nulls when it is empty.
+
+    Start and end of its features' validity are null as well where one of them is open there.
+    """
+    table = table_for(layer)
+    box = func.ST_Extent(table.c.geom)
+    since, until = table.c.valid_from, table.c.valid_to
+    # min() passes over nulls, which here mean an open end.
+    start = case((func.count() == func.count(since), func.min(since)), else_=None)
+    end = case((func.count() == func.count(until), func.max(until)), else_=None)
+    return select(
+        func.ST_XMin(box).label("west"),
+        func.ST_YMin(box).label("south"),
+        func.ST_XMax(box).label("east"),
+        func.ST_YMax(box).label("north"),
+        start.label("start"),
+        end.label("end"),
+    ).select_from(table)
 
 
 def filled(layers: Iterable[Layer]) -> Select[Any]:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Double,
+    FromClause,
     Integer,
     MetaData,
     Select,
@@ -26,6 +27,8 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal,
+    null,
     select,
     text,
     union_all,
@@ -35,7 +38,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from riskmap.catalog.registry import load_catalog
 from riskmap.catalog.spec import Layer, Role
 from riskmap.db.base import METADATA
-from riskmap.db.sessions import WriteSession
+from riskmap.db.sessions import ReadSession, WriteSession
 from riskmap.features.summary import LEVEL
 from riskmap.ingest.frames import ROW
 from riskmap.ingest.report import Problem, shorten
@@ -86,10 +89,7 @@ def find_places(
         areas = load_catalog().with_role(Role.AREA)
     found = tuple(area for area in areas if _levels(area))
     wanted = rows.subquery("wanted")
-    # A surface has a point inside it, its centroid may lie outside.
-    shape = wanted.c.geom
-    inside = case((func.GeometryType(shape) == "POINT", shape), else_=func.ST_PointOnSurface(shape))
-    points = select(wanted.c[ROW], inside, wanted.c.stated)
+    points = select(wanted.c[ROW], _inside(wanted.c.geom), wanted.c.stated)
     if layer.role is Role.AREA or not found:
         points = points.limit(0)
     names = [column.name for column in _POINTS.c]
@@ -100,9 +100,32 @@ def find_places(
     session.execute(text(f"CREATE INDEX ON {_POINTS.name} USING gist (geom)"))
     session.execute(text(f"ANALYZE {_POINTS.name}"))
     if found:
-        session.execute(insert(PLACES).from_select([ROW, "code", "stated"], _lookup(found)))
+        session.execute(
+            insert(PLACES).from_select([ROW, "code", "stated"], _lookup(found, _POINTS))
+        )
     session.execute(text(f"DROP TABLE {_POINTS.name}"))
     session.execute(text(f"ANALYZE {PLACES.name}"))
+
+
+def place_of(session: ReadSession, layer: Layer, shape: ColumnElement[Any]) -> str | None:
+    """Return the code of the division that one geometry lies in, by the rules of `find_places`.
+
+    None: in none, or the layer's features are divisions themselves.
+    """
+    areas = tuple(area for area in load_catalog().with_role(Role.AREA) if _levels(area))
+    if layer.role is Role.AREA or not areas:
+        return None
+    point = select(
+        literal(1).label(ROW), _inside(shape).label("geom"), cast(null(), String).label("stated")
+    ).cte("riskmap_point")
+    found = session.execute(_lookup(areas, point)).first()
+    return None if found is None else str(found.code)
+
+
+def is_mismatch(session: ReadSession, stated: str, code: str) -> bool:
+    """Say whether a stated code names another place than a code by position."""
+    asked = select(_differ(literal(stated, String), literal(code, String)))
+    return bool(session.execute(asked).scalar_one())
 
 
 def drop(session: WriteSession) -> None:
@@ -115,12 +138,7 @@ def mismatches() -> ColumnElement[bool]:
 
     `370202` and `370202000000` name the district that `370202001000` is a street of: no mismatch.
     """
-    stated, code = _significant(PLACES.c.stated), _significant(PLACES.c.code)
-    return and_(
-        PLACES.c.stated.is_not(None),
-        ~func.starts_with(stated, code),
-        ~func.starts_with(code, stated),
-    )
+    return and_(PLACES.c.stated.is_not(None), _differ(PLACES.c.stated, PLACES.c.code))
 
 
 def count(session: WriteSession) -> tuple[int, int]:
@@ -147,6 +165,16 @@ def notes(session: WriteSession) -> Iterator[Problem]:
         yield Problem(row, "ingest.admin.mismatch", ADMIN_CODE, shorten(stated), values)
 
 
+def _inside(shape: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a point of a shape: a surface has one inside it, its centroid may lie outside."""
+    return case((func.GeometryType(shape) == "POINT", shape), else_=func.ST_PointOnSurface(shape))
+
+
+def _differ(stated: ColumnElement[Any], code: ColumnElement[Any]) -> ColumnElement[bool]:
+    stated, code = _significant(stated), _significant(code)
+    return and_(~func.starts_with(stated, code), ~func.starts_with(code, stated))
+
+
 def _significant(code: ColumnElement[Any]) -> ColumnElement[Any]:
     """Cut the zeros that stand for the whole: 370202000000 is 370202, 370200 is 3702."""
     for zeros in (
@@ -165,25 +193,25 @@ def _levels(area: Layer) -> list[str]:
     return [str(value.code) for value in field.values if value.code != _GRID] if field else []
 
 
-def _lookup(areas: Sequence[Layer]) -> Select[Any]:
+def _lookup(areas: Sequence[Layer], points: FromClause) -> Select[Any]:
     """Return the most detailed division, of these the smallest, that holds each point."""
-    pieces = union_all(*map(_pieces, areas)).subquery("pieces")
-    within = func.ST_Intersects(pieces.c.geom, _POINTS.c.geom)
+    pieces = union_all(*(_pieces(area, points) for area in areas)).subquery("pieces")
+    within = func.ST_Intersects(pieces.c.geom, points.c.geom)
     best = (
-        select(_POINTS.c[ROW], pieces.c.code, _POINTS.c.stated)
-        .select_from(pieces.join(_POINTS, within))
-        .ext(distinct_on(_POINTS.c[ROW]))
-        .order_by(_POINTS.c[ROW], pieces.c.depth.desc(), pieces.c.area, pieces.c.code)
+        select(points.c[ROW], pieces.c.code, points.c.stated)
+        .select_from(pieces.join(points, within))
+        .ext(distinct_on(points.c[ROW]))
+        .order_by(points.c[ROW], pieces.c.depth.desc(), pieces.c.area, pieces.c.code)
         .subquery("best")
     )
     # Where the row says the same itself, there is nothing to keep.
     return select(best).where(best.c.stated.is_distinct_from(best.c.code)).order_by(best.c[ROW])
 
 
-def _pieces(area: Layer) -> Select[Any]:
+def _pieces(area: Layer, points: FromClause) -> Select[Any]:
     stored = METADATA.tables[area.table]
     depth = func.array_position(cast(_levels(area), ARRAY(String)), stored.c[LEVEL])
-    near = exists(select(1).where(_POINTS.c.geom.op("&&")(stored.c.geom)))
+    near = exists(select(1).where(points.c.geom.op("&&")(stored.c.geom)))
     return select(
         depth.label("depth"),
         func.ST_Area(stored.c.geom, type_=Double).label("area"),

@@ -109,7 +109,7 @@ def too_long(path: Path, longest: int) -> InputError:
     return InputError("ingest.feature.long", parameter="file", value=path.name, most=in_mb(longest))
 
 
-def _declared(member: Any) -> str | None:
+def declared_crs(member: Any) -> str | None:
     """Return what a `crs` member names; null is how the older standard said unknown."""
     if member is None:
         return None
@@ -193,7 +193,7 @@ class GeoJson:
             else:
                 value, written = text.piece()
                 kind = value if name == "type" else kind
-                declared = _declared(value) if name == "crs" else None
+                declared = declared_crs(value) if name == "crs" else None
                 if declared is not None:
                     self._declared = written
                     check_declared(declared, self._crs)

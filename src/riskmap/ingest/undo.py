@@ -13,6 +13,7 @@ the last first.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -206,7 +207,7 @@ def restore_feature(
     feature_id: int,
     version: int,
     *,
-    if_match: int | None = None,
+    if_match: Collection[int] | None = None,
     patience_s: float | None = None,
 ) -> int:
     """Make a feature what it was at an earlier version; return the version that it is at now.
@@ -216,6 +217,8 @@ def restore_feature(
 
     Parameters
     ----------
+    if_match
+        Versions that it may be at; None: any.
     patience_s
         How long to wait for an import that works on the layer; None: as long as it takes.
 
@@ -224,7 +227,7 @@ def restore_feature(
     NotFoundError
         There never was such a feature, or it had no such version.
     PreconditionError
-        It is not at the version `if_match`.
+        It is at none of the versions `if_match`.
     ConflictError
         Another feature has its source and code now, or an import works on the layer for longer
         than `patience_s`.
@@ -235,9 +238,10 @@ def restore_feature(
     live = session.execute(
         select(target.c.version).where(target.c.id == feature_id).with_for_update()
     ).scalar_one_or_none()
-    if if_match is not None and if_match != live:
+    if if_match is not None and live not in if_match:
+        named = ", ".join(map(str, sorted(if_match))) or "-"
         raise PreconditionError(
-            "restore.if_match", parameter="If-Match", value=if_match, version=live or 0
+            "restore.if_match", parameter="If-Match", value=named, version=live or 0
         )
     if live == version:
         return version

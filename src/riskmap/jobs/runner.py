@@ -120,6 +120,8 @@ class Handle:
                 log.warning("job %d: no heartbeat: %s", self.job.id, error.text("en"))
                 continue
             except Exception:
+                # Whatever it is: a heartbeat must not end the work that it only speaks for. It is
+                # logged; while none comes through, the lease runs out and another may take over.
                 log.exception("job %d: no heartbeat", self.job.id)
                 continue
             self.cancel_asked = self.cancel_asked or asked

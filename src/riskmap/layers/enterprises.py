@@ -27,6 +27,7 @@ LAYER = Layer(
             zh="统一社会信用代码",
             en="Unified social credit code",
             source="GB 32100-2015",
+            searched=True,
         ),
         Field(name="industry_code", zh="行业代码", en="Industry code", source="[U] GB/T 4754"),
         Field(

@@ -100,7 +100,13 @@ LAYER = Layer(
             source="[U] 山洪灾害分析评价技术要求: 极高危险区 (<5 years), 高危险区 (5-20), "
             "危险区 (>=20)",
         ),
-        Field(name="watershed", zh="小流域", en="Watershed", source="[C] 山洪灾害普查"),
+        Field(
+            name="watershed",
+            zh="小流域",
+            en="Watershed",
+            source="[C] 山洪灾害普查",
+            searched=True,
+        ),
         Field(
             name="catchment_km2",
             zh="集水面积",

@@ -30,7 +30,13 @@ LAYER = Layer(
             ),
             source="[D]",
         ),
-        Field(name="watershed", zh="流域", en="Watershed", source="[D]"),
+        Field(
+            name="watershed",
+            zh="流域",
+            en="Watershed",
+            source="[D]",
+            searched=True,
+        ),
         Field(
             name="return_period_a",
             zh="重现期",

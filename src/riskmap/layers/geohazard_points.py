@@ -39,6 +39,7 @@ LAYER = Layer(
             zh="隐患点统一编号",
             en="National site code",
             source="[U] 6 digits division, 2 type, 4 serial: kept as it is, never parsed",
+            searched=True,
         ),
         Field(
             name="scale_value",

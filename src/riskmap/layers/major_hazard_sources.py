@@ -82,6 +82,7 @@ LAYER = Layer(
             zh="所属企业编号",
             en="Code of the enterprise",
             source="S3: 192 sources of 97 enterprises",
+            searched=True,
         ),
         Field(
             name="unit_type",
@@ -159,7 +160,13 @@ LAYER = Layer(
             ),
             source="[D] a filed value is never overwritten by a computed one",
         ),
-        Field(name="filing_no", zh="备案编号", en="Filing number", source="[U] 40号令"),
+        Field(
+            name="filing_no",
+            zh="备案编号",
+            en="Filing number",
+            source="[U] 40号令",
+            searched=True,
+        ),
         Field(
             name="filed_at",
             zh="备案日期",

@@ -38,14 +38,22 @@ LAYER = Layer(
             zh="风险类别",
             en="Category",
             source="[D] open list: S1 有限空间, S3 玻璃栈道, S4 加油站",
+            searched=True,
         ),
         Field(
             name="sector",
             zh="行业领域",
             en="Sector",
             source="[D] open list: S0 城市管理, 道路交通, 气象, 水务; S1 危险化学品, 燃气, 尾矿库",
+            searched=True,
         ),
-        Field(name="description", zh="风险描述", en="Description", source="S0"),
+        Field(
+            name="description",
+            zh="风险描述",
+            en="Description",
+            source="S0",
+            searched=True,
+        ),
         Field(
             name="threatened_persons",
             zh="威胁人数",

@@ -21,7 +21,7 @@ function lookOf(role: string): Expression | Look {
 }
 
 /** 16 px for teams from zoom 8, all of them 20 px at zoom 12 and 22 from 13. */
-function image(layer: LayerInfo): Expression {
+export function resourceImage(layer: LayerInfo): Expression {
   const at = (px: number): Expression => ['concat', `resource/${layer.symbol}/`, lookOf(layer.role), `/${px}`];
   return ['step', ['zoom'], at(16), POINTS_FROM_ZOOM, at(20), 13, at(22)] as unknown as Expression;
 }
@@ -54,7 +54,7 @@ export function resourceLayers(overview: Overview, layer: LayerInfo, state: Stat
     filter: all(...filter),
     layout: {
       visibility: state.visible.has(layer.id) ? 'visible' : 'none',
-      'icon-image': image(layer),
+      'icon-image': resourceImage(layer),
       'icon-allow-overlap': true,
       ...nameLayout(labelOf(layer, state), 1.2),
     },

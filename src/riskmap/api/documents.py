@@ -1,0 +1,57 @@
+"""How the resources around the features are answered: JSON with its tag, or a page for people."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from fastapi import Request
+from fastapi.responses import Response
+
+from riskmap.api import html
+from riskmap.api.conditions import not_modified
+from riskmap.api.deps import parameters
+from riskmap.api.links import HTML, JSON, Links, address, link
+
+
+def wanted(request: Request) -> str:
+    """Say in which form a document is asked for: by `f`, else as a browser's Accept tells.
+
+    Raises
+    ------
+    InputError
+        Another parameter, or another form.
+    """
+    parameters(request, {"f"})
+    return "html" if html.wanted(request, "json") else "json"
+
+
+def both_forms(request: Request, media: str = JSON) -> Links:
+    """Return the links from a document to itself and to its page."""
+    url = address(request)
+    return [
+        link(str(url), "self", media),
+        link(str(url.replace(query="f=html")), "alternate", HTML),
+    ]
+
+
+def answer(
+    request: Request,
+    body: Mapping[str, Any],
+    *,
+    media: str = JSON,
+    headers: Mapping[str, str],
+) -> Response:
+    """Return a document as JSON, or 304 where the reader has it.
+
+    Its tag is that of the text: the same program makes the same text of the same revisions, and
+    whatever else it depends on (the city, the caller, the language) is in it.
+    """
+    text = orjson.dumps(body)
+    tag = f'"{hashlib.sha256(text).hexdigest()[:32]}"'
+    headers = {**headers, "ETag": tag}
+    if not_modified(request, tag):
+        return Response(status_code=304, headers=headers)
+    return Response(text, media_type=media, headers=headers)

@@ -1,0 +1,80 @@
+"""What each resource answers: media types and schemas, for the API's description."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from riskmap.api.links import GEOJSON, HTML, JSON, SCHEMA
+from riskmap.api.openapi_schemas import ref
+from riskmap.api.parameters import ITEM, ITEMS
+from riskmap.api.problems import MEDIA as PROBLEM
+from riskmap.api.tiles import MVT
+
+# Clients compare it byte for byte.
+OPENAPI: Final = "application/vnd.oai.openapi+json;version=3.0"
+
+_OBJECT: Final = {JSON: ref("object")}
+_PAGE: Final = {HTML: {"type": "string"}}
+_SCHEMA: Final = {SCHEMA: ref("object"), **_PAGE}
+_FILE: Final = {"type": "string", "format": "binary"}
+_NDJSON: Final = {"application/x-ndjson": {"type": "string"}}
+
+Contents = dict[str, dict[str, Any]]
+
+#: (method, path as the routes have it) -> status -> media type -> schema. What is not here
+#: answers 200 with a JSON object.
+ANSWERS: Final[dict[tuple[str, str], dict[str, Contents]]] = {
+    ("get", "/"): {"200": {JSON: ref("landingPage"), **_PAGE}},
+    ("get", "/api"): {"200": {OPENAPI: ref("object"), **_OBJECT, **_PAGE}},
+    ("get", "/openapi.json"): {"200": {OPENAPI: ref("object"), **_OBJECT, **_PAGE}},
+    ("get", "/conformance"): {"200": {JSON: ref("confClasses"), **_PAGE}},
+    ("get", "/collections"): {"200": {JSON: ref("collections"), **_PAGE}},
+    ("get", "/collections/{layer_id}"): {"200": {JSON: ref("collection"), **_PAGE}},
+    ("get", "/collections/{layer_id}/queryables"): {"200": _SCHEMA},
+    ("get", "/collections/{layer_id}/sortables"): {"200": _SCHEMA},
+    ("get", "/collections/{layer_id}/schema"): {"200": _SCHEMA},
+    ("get", "/collections/{layer_id}/schemas/feature"): {"200": _SCHEMA},
+    ("get", ITEMS): {"200": {GEOJSON: ref("featureCollection")}},
+    ("get", ITEM): {"200": {GEOJSON: ref("feature")}},
+    ("get", "/tiles/{layers}/{z}/{x}/{y}.mvt"): {"200": {MVT: _FILE}, "204": {}},
+    ("post", "/analysis/response-circles"): {"200": {GEOJSON: ref("featureCollection")}},
+    ("post", "/imports"): {"200": _OBJECT, "202": _OBJECT},
+    ("post", "/imports/{import_id}/cancel"): {"202": _OBJECT},
+    ("post", "/imports/{import_id}/undo"): {"201": _OBJECT},
+    ("get", "/imports/{import_id}/rejected"): {"200": {"*/*": _FILE}},
+    ("get", "/imports/{import_id}/problems"): {"200": _NDJSON},
+}
+DEFAULT: Final[dict[str, Contents]] = {"200": _OBJECT}
+#: Those that say 304 to a reader who has the answer.
+TAGGED: Final = frozenset(
+    {
+        *("/", "/api", "/openapi.json", "/conformance", "/collections", ITEMS, ITEM),
+        *(path for method, path in ANSWERS if path.startswith("/collections/{layer_id}")),
+    }
+)
+
+_WORDS: Final = {
+    "200": "答复 The answer",
+    "201": "已建立 Created",
+    "202": "已受理 Accepted",
+    "204": "空 Nothing to say",
+}
+_PROBLEM: Final = {"$ref": "#/components/responses/problem"}
+PROBLEM_RESPONSE: Final[dict[str, Any]] = {
+    "description": "RFC 9457: `parameter` 指出问题所在 names what is at fault",
+    "content": {PROBLEM: {"schema": ref("problem")}},
+}
+
+
+def responses(method: str, path: str) -> dict[str, Any]:
+    """Return the responses of an operation."""
+    found: dict[str, Any] = {}
+    for status, contents in ANSWERS.get((method, path), DEFAULT).items():
+        found[status] = {"description": _WORDS[status]}
+        if contents:
+            found[status]["content"] = {
+                media: {"schema": schema} for media, schema in contents.items()
+            }
+    if method == "get" and path in TAGGED:
+        found["304"] = {"description": "未变 Not modified"}
+    return {**found, "4XX": _PROBLEM, "5XX": _PROBLEM}
