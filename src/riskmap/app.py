@@ -37,7 +37,9 @@ from riskmap.api import (
     overview,
     problems,
     schemas,
+    search,
     service,
+    summary,
     tiles,
 )
 from riskmap.api.context import Context
@@ -231,6 +233,8 @@ def create_app(settings: Settings) -> FastAPI:
         items.router,
         edits.router,
         history.router,
+        summary.router,
+        search.router,
         overview.router,
         tiles.router,
         analysis.router,

@@ -71,7 +71,8 @@ def gdal(program: str, *arguments: str) -> str:
 
 
 def read_by_gdal(root: str, layer: str, *options: str) -> list[dict[str, Any]]:
-    out = gdal("ogr2ogr", "-f", "GeoJSONSeq", "/vsistdout/", f"OAPIF:{root}", layer, *options)
+    source = ("-f", "GeoJSONSeq", "/vsistdout/", f"OAPIF:{root}", layer)
+    out = gdal("ogr2ogr", "-preserve_fid", *source, *options)
     return [json.loads(line) for line in out.splitlines()]
 
 

@@ -12,7 +12,7 @@ from conftest import connect, copy_of, drop, open_database
 from riskmap.db.cluster import Cluster
 from riskmap.db.sessions import Database
 from riskmap.errors import InputError
-from riskmap.features import search
+from riskmap.features import words as search
 from riskmap.features.where import table_for
 
 SHELTERS = table_for(CATALOG["shelters"])

@@ -6,9 +6,10 @@ What a resource takes is read in `api.query` and beside it; tests check that bot
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from riskmap import i18n
 from riskmap.analysis.coverage import MAX_LISTED
 from riskmap.api.query import LANGS, MAX_OFFSET, MAX_TOLERANCE_M
 from riskmap.catalog.spec import Field, Kind, Layer, Text
@@ -114,6 +115,13 @@ def _crs(name: str, zh: str, en: str) -> Parameter:
     return _shared(name, {"type": "string", "format": "crs-uri"}, zh, en)
 
 
+_Q: Final = _shared(
+    "q",
+    {"type": "string", "minLength": 1, "maxLength": 200, "format": "words"},
+    "全文检索:所有词都要出现",
+    "full text search: all of these words",
+)
+LAYER_LIST: Final = listed({"type": "string", "format": "layer"}, minItems=1)
 # What selects features: of every resource that takes a query.
 NARROWING: Final = (
     BBOX,
@@ -132,12 +140,7 @@ NARROWING: Final = (
         "how filter is written",
     ),
     _crs("filter-crs", "filter 中几何的坐标系,默认 CRS84", "CRS of filter's geometries"),
-    _shared(
-        "q",
-        {"type": "string", "minLength": 1, "maxLength": 200, "format": "words"},
-        "全文检索:所有词都要出现",
-        "full text search: all of these words",
-    ),
+    _Q,
 )
 SHAPING: Final = (
     _crs("crs", "答复的坐标系(集合的 crs 之一),默认 CRS84", "CRS of the answer, default CRS84"),
@@ -174,17 +177,25 @@ PAGING: Final = (
 )
 
 
+#: Every resource takes it.
+LANG: Final = _shared(
+    "lang",
+    {"type": "string", "enum": list(i18n.LANGS)},
+    "答复的语言;缺省时看 Accept-Language 头",
+    "language of the answer; without it Accept-Language decides",
+)
+
+
 def _forms(*names: str) -> Parameter:
     return Parameter(
         "f",
         {"type": "string", "enum": list(names)},
         Text("答复的格式;缺省时看 Accept 头", "format of the answer; without it Accept decides"),
-        key="f" if names == DOCUMENT_FORMS else None,
     )
 
 
-DOCUMENT_FORMS: Final = ("json", "html")
-DOCUMENT: Final = (_forms(*DOCUMENT_FORMS),)
+DOCUMENT: Final = (_forms("json", "html"),)
+FEATURES: Final = (_forms("geojson", "json", "html"),)
 _MINUTES: Final = Parameter(
     "minutes",
     {"type": "number", "minimum": 0, "exclusiveMinimum": True},
@@ -220,6 +231,14 @@ def _limit(least: int, most: int, default: int) -> Parameter:
     )
 
 
+_IF_MATCH: Final = Parameter(
+    "If-Match",
+    {"type": "string", "format": "etag"},
+    Text("所改版本的 ETag", "ETag of the version that is changed"),
+    required=True,
+    place="header",
+)
+
 ITEMS: Final = "/collections/{layer_id}/items"
 ITEM: Final = f"{ITEMS}/{{feature_id}}"
 
@@ -234,8 +253,37 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     "/collections/{layer_id}/queryables": DOCUMENT,
     "/collections/{layer_id}/sortables": DOCUMENT,
     "/collections/{layer_id}/schema": DOCUMENT,
-    ITEMS: (*NARROWING, *SHAPING, *PAGING),
-    ITEM: (SHAPING[0], DATUM),
+    ITEMS: (*NARROWING, *SHAPING, *PAGING, *FEATURES),
+    ITEM: (SHAPING[0], DATUM, *FEATURES),
+    "/collections/{layer_id}/summary": (
+        *NARROWING,
+        Parameter(
+            "group_by",
+            listed({"type": "string", "format": "group-key"}, minItems=1, maxItems=3),
+            Text("按这些属性分组", "properties to group by"),
+        ),
+        Parameter(
+            "sum",
+            listed({"type": "string", "format": "sum-key"}, minItems=1),
+            Text("对这些数值属性求和", "numeric properties to add up"),
+        ),
+        Parameter(
+            "admin_digits",
+            {"type": "integer", "enum": [2, 4, 6, 9, 12]},
+            Text("行政区划代码取前几位", "how many digits of the division's code to group by"),
+        ),
+        DATUM,
+        _forms("json", "csv", "html"),
+    ),
+    "/search": (
+        replace(_Q, required=True, key=None),
+        Parameter("layers", LAYER_LIST, Text("只在这些图层中", "in these layers only")),
+        BBOX,
+        _limit(1, 100, 10),
+        DATUM,
+        *FEATURES,
+    ),
+    "/locate": (*_PLACE, DATUM, *DOCUMENT),
     f"{ITEM}/history": (_limit(1, MAX_VERSIONS, 20), _NUMBER_CURSOR),
     "/tiles/{layers}/{z}/{x}/{y}.mvt": NARROWING,
     "/analysis/reach": (*_PLACE, _MINUTES, DATUM),
@@ -248,6 +296,14 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
         _BEFORE,
     ),
     "/audit": (_limit(1, 1000, 100), _BEFORE),
+}
+
+#: Those of other methods.
+EDITED: Final[dict[tuple[str, str], tuple[Parameter, ...]]] = {
+    ("post", ITEMS): (DATUM,),
+    ("put", ITEM): (DATUM, _IF_MATCH),
+    ("patch", ITEM): (DATUM, _IF_MATCH),
+    ("delete", ITEM): (_IF_MATCH,),
 }
 
 #: Parts of paths: route's name -> what the document says.

@@ -1,75 +1,96 @@
-"""Search of texts: words and Chinese of any length, by the column that the database keeps.
-
-A character of Chinese is searched as what a pair begins with, two are a pair, more are pairs one
-after the other (`riskmap.search_words` in the migrations makes them). Words of alphabets and
-numbers match by their beginning. What is asked must all be there, in whatever order.
-"""
+"""Hits of a search over several layers, best first."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from itertools import pairwise
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Double, FromClause, String, cast, func, literal
-from sqlalchemy.dialects.postgresql import REGCONFIG, TSQUERY
-
-from riskmap.errors import InputError
-
-MAX_CHARACTERS: Final = 200
-# The code points that part words, and those that stand for words themselves: as in the migration.
-_RUN: Final = re.compile(
-    r"(?P<cjk>[\u2e80-\u2fff\u3005-\u3007\u3021-\U0010ffff]+)"
-    r"|(?P<word>[0-9A-Za-z\u0080-\u1fff]+)"
+from sqlalchemy import (
+    ColumnElement,
+    Double,
+    Integer,
+    Select,
+    String,
+    case,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+    union_all,
 )
 
+from riskmap.features.query import FeatureQuery
+from riskmap.features.where import conditions, table_for
+from riskmap.features.words import rank
 
-def expression(words: str, *, parameter: str = "q") -> str:
-    """Return what `to_tsquery` takes: quoted tokens, nothing else.
+# A word that more features of a layer have ("市") says little: so many are ranked, whichever.
+CANDIDATES: Final = 10_000
+_NAMES: Final = ("code", "name", "name_en", "address", "status")
 
-    Raises
-    ------
-    InputError
-        Longer than `MAX_CHARACTERS`, or without a letter or digit.
+
+def hits(queries: Sequence[FeatureQuery], words: str, limit: int) -> Select[Any]:
+    """Return the best hits of several layers, best first.
+
+    Columns: `place` (of the layer's query), `id`, a point of the shape as `wkb`, names, level and
+    `score`: 3 for a name or code that is what was asked, 2 for one that begins with it, 1 for one
+    that holds it, plus the rank, which is less than 1.
+
+    Parameters
+    ----------
+    queries
+        One for each layer: its own conditions (a box, say) and `words`.
     """
-    if len(words) > MAX_CHARACTERS:
-        raise InputError("q.long", parameter=parameter, most=MAX_CHARACTERS, value=len(words))
-    parts: list[str] = []
-    for match in _RUN.finditer(unicodedata.normalize("NFKC", words)):
-        run = match["cjk"]
-        if run is None:
-            parts.append(f"'{match['word']}':*")
-        elif len(run) == 1:
-            parts.append(f"'{run}':*")
-        else:
-            pairs = " <-> ".join(f"'{first}{second}'" for first, second in pairwise(run))
-            parts.append(f"({pairs})")
-    if not parts:
-        raise InputError("q.empty", parameter=parameter, value=words[:40])
-    return " & ".join(parts)
+    parts = [_hits(query, place, words, limit) for place, query in enumerate(queries)]
+    found = union_all(*parts).subquery("hits") if len(parts) > 1 else parts[0].subquery("hits")
+    best = (found.c.score.desc(), found.c.place, found.c.id)
+    return select(found).order_by(*best).limit(limit)
 
 
-def condition(source: FromClause, words: str) -> ColumnElement[bool]:
-    """Say whether a feature's texts have all of the words.
+def _hits(query: FeatureQuery, place: int, words: str, limit: int) -> Select[Any]:
+    layer, table = query.layer, table_for(query.layer)
+    level = table.c.risk_level if layer.assessed else cast(null(), Integer)
+    rows = (
+        select(
+            table.c.id,
+            table.c.geom,
+            *(table.c[name] for name in _NAMES),
+            level.label("risk_level"),
+            rank(table, words).label("rank"),
+        )
+        .where(*conditions(query))
+        .limit(CANDIDATES)
+        .subquery(f"rows_{place}")
+    )
+    said = literal(words.strip().lower(), String)
+    texts = [func.lower(rows.c[name]) for name in ("name", "name_en", "code")]
 
-    Raises
-    ------
-    InputError
-        There is nothing to search for; names `q`.
-    """
-    return source.c.search.op("@@", return_type=None)(_query(words))
+    def anywhere(*tests: ColumnElement[bool]) -> ColumnElement[bool]:
+        found = tests[0]
+        for test in tests[1:]:
+            found |= test
+        return func.coalesce(found, False)
 
-
-def rank(source: FromClause, words: str) -> ColumnElement[float]:
-    """Return how well a feature fits: where the words stand in the name more than elsewhere.
-
-    Divided by the length of the text (1 + log): a short name that is all of what was asked comes
-    before a long one that has it somewhere.
-    """
-    return cast(func.ts_rank(source.c.search, _query(words), 1), Double)
-
-
-def _query(words: str) -> ColumnElement[object]:
-    simple = cast(literal("pg_catalog.simple", String), REGCONFIG)
-    return func.to_tsquery(simple, literal(expression(words), String), type_=TSQUERY)
+    fit = case(
+        (anywhere(*(text == said for text in texts)), 3.0),
+        (anywhere(*(func.starts_with(text, said) for text in texts)), 2.0),
+        (anywhere(*(func.strpos(text, said) > 0 for text in texts)), 1.0),
+        else_=0.0,
+    )
+    # Rank goes to 1 as a word stands again and again, and must not lift a hit into the next class.
+    score = cast(fit + rows.c.rank / (1 + rows.c.rank), Double).label("score")
+    scored = (
+        select(
+            literal(place, Integer).label("place"),
+            rows.c.id,
+            rows.c.geom,
+            *(rows.c[name] for name in (*_NAMES, "risk_level")),
+            score,
+        )
+        .order_by(score.desc(), rows.c.id)
+        .limit(limit)
+        .subquery(f"scored_{place}")
+    )
+    # A point of what is left only: it costs more than all else.
+    point = func.ST_AsBinary(func.ST_PointOnSurface(scored.c.geom)).label("wkb")
+    return select(*(one for one in scored.c if one.name != "geom"), point)

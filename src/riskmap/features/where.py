@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, FromClause, Table, and_, any_, false, func
 from riskmap.catalog.spec import Kind, Layer
 from riskmap.crs.datum import Datum, box_in_wgs84
 from riskmap.db.base import METADATA
-from riskmap.features import search
+from riskmap.features import words
 from riskmap.features.query import ID, Equals, FeatureQuery, Interval, Keyset, Order
 from riskmap.units import WGS84, Bbox
 
@@ -74,7 +74,7 @@ def conditions(query: FeatureQuery) -> list[ColumnElement[bool]]:
     if query.condition is not None:
         found.append(query.condition.where(table))
     if query.words is not None:
-        found.append(search.condition(table, query.words))
+        found.append(words.condition(table, query.words))
     if query.feature_id is not None:
         found.append(table.c.id == query.feature_id)
     return found

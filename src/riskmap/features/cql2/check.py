@@ -8,8 +8,9 @@ from typing import Final
 
 from riskmap.catalog.spec import Field, Kind
 from riskmap.errors import InputError
+from riskmap.features.cql2.arithmetic import REPEATS
 from riskmap.features.cql2.instants import read_instant
-from riskmap.features.cql2.limits import At, fault, shown
+from riskmap.features.cql2.limits import MAX_WEIGHT, At, fault, shown
 from riskmap.features.cql2.patterns import checked_pattern
 from riskmap.features.cql2.tree import (
     ARITHMETIC,
@@ -75,7 +76,20 @@ def check(tree: Node, fields: Mapping[str, Field]) -> Expr:
     InputError
         A property is unknown, or something is of the wrong type.
     """
-    return _Checker(fields).condition(tree)
+    found = _Checker(fields).condition(tree)
+    if _weight(found) > MAX_WEIGHT:
+        raise fault("weight", tree.at)
+    return found
+
+
+def _weight(expr: Expr) -> int:
+    """Return how many parts the SQL of an expression has: a power repeats its operands."""
+    match expr:
+        case Op(op="^", args=args):
+            return 1 + REPEATS * sum(map(_weight, args))
+        case Op(args=parts) | Elements(items=parts):
+            return 1 + sum(map(_weight, parts))
+    return 1
 
 
 def _unlike(at: At, expected: Iterable[str], found: str, what: str) -> InputError:
