@@ -379,7 +379,7 @@ def test_ats_oas30_exceptions_codes(served: Served, document: dict[str, Any]) ->
                 for codes in ("4XX", "5XX"):
                     assert codes in operation["responses"], (method, path)
     problem = document["components"]["responses"]["problem"]["content"]
-    assert list(problem) == ["application/problem+json"]
+    assert list(problem) == ["application/problem+json", "text/html"]
 
 
 def test_ats_oas30_security(document: dict[str, Any]) -> None:
