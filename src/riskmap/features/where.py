@@ -24,8 +24,11 @@ def table_for(layer: Layer) -> Table:
 
 
 def envelope(bbox: Bbox) -> ColumnElement[object]:
-    """Return a box as a geometry with bound values."""
-    return func.ST_MakeEnvelope(*bbox, WGS84)
+    """Return a box as a geometry with bound values; one without an area is a line or a point."""
+    box = func.ST_MakeEnvelope(*bbox, WGS84)
+    # A polygon without an area meets nothing, not even the point that it is.
+    flat = bbox.west == bbox.east or bbox.south == bbox.north
+    return func.ST_Envelope(box) if flat else box
 
 
 def _area(bbox: Bbox, datum: Datum) -> ColumnElement[object]:
