@@ -8,7 +8,7 @@ that name into audit and history.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,14 +22,16 @@ from sqlalchemy import (
     CursorResult,
     Engine,
     Executable,
+    Select,
     create_engine,
     make_url,
     text,
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncResult, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from riskmap.db.cursors import Row, batches
 from riskmap.errors import SetupError, UnavailableError
 from riskmap.settings import Settings
 
@@ -80,6 +82,7 @@ class AsyncReadSession:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self._cursors = 0
 
     async def execute(
         self, statement: Executable, parameters: Parameters = None
@@ -91,11 +94,10 @@ class AsyncReadSession:
         """Run a statement that was compiled before, its values bound by the driver."""
         return await self._connection.exec_driver_sql(sql, dict(bound))
 
-    async def stream(self, statement: Executable, *, batch: int = 500) -> AsyncResult[Any]:
-        """Run a statement through a server cursor: memory holds one batch of rows."""
-        return await self._connection.stream(
-            statement, execution_options={"yield_per": batch, "stream_results": True}
-        )
+    def batches(self, statement: Select[Any]) -> AsyncGenerator[Sequence[Row]]:
+        """Run a statement through a server cursor: see `riskmap.db.cursors.batches`."""
+        self._cursors += 1
+        return batches(self._connection, f"rows_{self._cursors}", statement)
 
 
 def _url(value: str, parameter: str) -> URL:
