@@ -1,9 +1,8 @@
 #!/bin/sh
 # Install from the distribution what riskmap needs and this machine lacks: PostgreSQL 15 or newer
 # with PostGIS, Python's venv, for tests and pictures Chromium with Chinese fonts, and for tests
-# GDAL's programs. Nothing
-# missing: silent and instant. Called by the Makefile with those of run, test and pictures that
-# are wanted.
+# GDAL's programs. Nothing missing: silent and instant. Called by the Makefile with those of run,
+# test and pictures that are wanted.
 #
 # Exit 2: something is missing that cannot be installed here; one sentence says what to do.
 set -eu
