@@ -56,9 +56,11 @@ async def main():
 
     async def served(url):
         # Straight into the application: httpx would gather the answer.
-        sent = 0
+        sent, asked = 0, iter([{"type": "http.request", "body": b"", "more_body": False}])
         async def receive():
-            return {"type": "http.request", "body": b"", "more_body": False}
+            for message in asked:
+                return message
+            await asyncio.Event().wait()  # the reader stays
         async def send(message):
             nonlocal sent
             assert message.get("status", 200) == 200, message
