@@ -48,7 +48,8 @@ from riskmap.catalog.registry import load_catalog
 from riskmap.db.sessions import Database
 from riskmap.errors import RiskmapError, SetupError
 from riskmap.features.extents import Extents
-from riskmap.ingest.job import KIND, Folders, ImportKind
+from riskmap.ingest.folders import Folders
+from riskmap.ingest.job import KIND, ImportKind
 from riskmap.ingest.run import Limits
 from riskmap.jobs.runner import Runner
 from riskmap.roads.graphs import Graphs

@@ -22,7 +22,8 @@ from riskmap.app import create_app
 from riskmap.db.cluster import Cluster
 from riskmap.db.sessions import Actor
 from riskmap.errors import InputError
-from riskmap.ingest.job import Folders, safe_name
+from riskmap.ingest.folders import Folders
+from riskmap.ingest.job import safe_name
 from riskmap.jobs.identity import machine
 
 LAYER = "risk-records"

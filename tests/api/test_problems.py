@@ -38,7 +38,7 @@ ERRORS = [
     ("GET", "/tiles/shelters/30/1/1.mvt", 404, "z"),
     ("GET", "/tiles/shelters/1/1/1.png", 404, None),
     ("DELETE", "/collections", 405, None),
-    ("POST", ITEMS, 405, None),
+    ("PUT", ITEMS, 405, None),
     ("GET", CIRCLES, 405, None),
     ("GET", "/audit", 401, None),
     ("POST", CIRCLES, 400, "body"),
@@ -63,7 +63,8 @@ def test_every_error_is_a_problem(
     assert answer.headers["content-language"] == "zh-CN"
     assert "Accept-Language" in answer.headers["vary"]
     if status == 405:
-        assert answer.headers["allow"]
+        allowed = {ITEMS: "GET, HEAD, POST, OPTIONS", CIRCLES: "POST"}.get(path, "GET, HEAD")
+        assert answer.headers["allow"] == allowed
     if status == 503:
         assert answer.headers["retry-after"]
 
@@ -200,7 +201,8 @@ def test_other_origins_are_let_in_by_the_setting_only(served: Served) -> None:
     asked = {"Origin": origin, "Access-Control-Request-Method": "GET"}
     answer = served.client.get(ITEMS, headers=asked)
     assert not [name for name in answer.headers if name.startswith("access-control")]
-    assert served.client.options(ITEMS, headers=asked).status_code == 405
+    flight = served.client.options(ITEMS, headers=asked)
+    assert not [name for name in flight.headers if name.startswith("access-control")]
     settings = served.settings.model_copy(update={"cors_origins": [origin]})
     with TestClient(create_app(settings), raise_server_exceptions=False) as client:
         answer = client.get(ITEMS, headers=asked)
@@ -211,6 +213,13 @@ def test_other_origins_are_let_in_by_the_setting_only(served: Served) -> None:
             ITEMS, headers={**asked, "Access-Control-Request-Headers": "X-API-Key"}
         )
         assert flight.status_code == 200
+        # What an editor's page sends and reads.
+        sent = {"Origin": origin, "Access-Control-Request-Headers": "If-Match, Content-Crs, Prefer"}
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            wanted = {**sent, "Access-Control-Request-Method": method}
+            assert client.options(f"{ITEMS}/1", headers=wanted).status_code == 200, method
+        exposed = answer.headers["access-control-expose-headers"]
+        assert {"ETag", "Location", "X-Riskmap-Warnings"} <= set(exposed.split(", "))
         other = client.get(ITEMS, headers={"Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in other.headers
         assert (

@@ -16,6 +16,7 @@ from riskmap.catalog.spec import Layer
 from riskmap.db.cluster import Cluster
 
 Z = 12
+EPSG_4326 = "http://www.opengis.net/def/crs/EPSG/0/4326"
 CELL = {"cell", "n", "n1", "n2", "n3", "n4", "n0"}
 
 
@@ -123,6 +124,11 @@ def test_not_assessed_features_are_drawn_without_a_level(served: Served) -> None
         {"bbox": "120.505,36.4,120.7,36.6"},
         {"code": "R3,R4"},
         {"code": "nobody"},
+        {"filter": "risk_level IN (1, 2) OR code LIKE 'R1%'"},
+        {"filter": "S_INTERSECTS(geom, BBOX(36.4, 120.505, 36.6, 120.7))", "filter-crs": EPSG_4326},
+        {"bbox": "36.4,120.505,36.6,120.7", "bbox-crs": EPSG_4326},
+        {"datetime": "2100-01-01/.."},
+        {"q": "spread"},
     ],
     ids=str,
 )

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from riskmap.api.context import Context
 from riskmap.api.deps import Ctx, Language, Who
-from riskmap.api.documents import answer, both_forms, wanted
+from riskmap.api.documents import both_forms, tagged, wanted
 from riskmap.api.html_features import collection_page, collections_page
 from riskmap.api.links import GEOJSON, HTML, JSON, SCHEMA, Links, base, cache_headers, link
 from riskmap.catalog.spec import Layer
@@ -135,7 +135,7 @@ async def collections(request: Request, ctx: Ctx, who: Who, lang: Language) -> R
     }
     if form == "html":
         return await collections_page(request, ctx, who, lang, body)
-    return answer(request, body, headers=cache_headers(who))
+    return tagged(request, body, headers=cache_headers(who))
 
 
 @router.get("/collections/{layer_id}", summary="一个图层 One layer", response_model=None)
@@ -143,12 +143,12 @@ async def collection(
     layer_id: str, request: Request, ctx: Ctx, who: Who, lang: Language
 ) -> Response:
     """Describe a layer: extent, freshness, fields that the caller may see."""
-    layer = ctx.catalog.find(layer_id)
     form = wanted(request)
+    layer = ctx.catalog.find(layer_id)
     async with ctx.database.read_async() as session:
         facts = await _facts(ctx, session, [layer])
     told = {**facts[layer.id], "fields": _fields(layer, who, lang)}
     body = _collection(request, layer, lang, told)
     if form == "html":
         return await collection_page(request, ctx, who, lang, layer, body)
-    return answer(request, body, headers=cache_headers(who))
+    return tagged(request, body, headers=cache_headers(who))

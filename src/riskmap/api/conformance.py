@@ -7,9 +7,10 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from riskmap.api import edits, html
 from riskmap.api.deps import Ctx, Language
-from riskmap.api.documents import answer, both_forms, wanted
-from riskmap.api.links import HTML, JSON, Links, base, link
+from riskmap.api.documents import answer, both_forms, tagged, wanted
+from riskmap.api.links import GEOJSON, HTML, JSON, base, link
 from riskmap.api.openapi_answers import OPENAPI
 from riskmap.db.tables import CITY
 from riskmap.features import cql2, read
@@ -26,6 +27,7 @@ CLASSES: Final = (
         f"{_SPEC}/ogcapi-features-3/1.0/conf/{one}"
         for one in ("queryables", "queryables-query-parameters", "filter", "features-filter")
     ),
+    *edits.CONFORMANCE,
     *cql2.CONFORMANCE,
 )
 _HEADERS: Final = {"Cache-Control": "no-cache", "Vary": "Accept, Accept-Language"}
@@ -57,10 +59,10 @@ async def landing(request: Request, ctx: Ctx, lang: Language) -> Response:
         "city": told,
         "links": _links(request, lang),
     }
-    return answer(request, body, headers=_HEADERS)
+    return tagged(request, body, headers=_HEADERS)
 
 
-def _links(request: Request, lang: Lang) -> Links:
+def _links(request: Request, lang: Lang) -> list[dict[str, Any]]:
     root = base(request)
 
     def titled(path: str, rel: str, media: str, key: str) -> dict[str, str]:
@@ -73,16 +75,17 @@ def _links(request: Request, lang: Lang) -> Links:
         titled("/api?f=html", "service-doc", HTML, "ogc.documentation"),
         titled("/conformance", "conformance", JSON, "ogc.conformance"),
         titled("/collections", "data", JSON, "ogc.collections"),
+        {**titled("/search?q={q}", "search", GEOJSON, "ogc.search"), "templated": True},
     ]
 
 
 @router.get("/conformance", summary="符合的标准 Conformance", response_model=None)
-async def conformance(request: Request, lang: Language) -> Response:
+async def conformance(request: Request, ctx: Ctx, lang: Language) -> Response:
     """List the conformance classes that are met."""
-    wanted(request)
     body = {
         "title": say("ogc.conformance", lang),
         "conformsTo": list(CLASSES),
         "links": both_forms(request),
     }
-    return answer(request, body, headers=_HEADERS)
+    title = html.both("ogc.conformance")
+    return await answer(request, ctx, lang, title, body, headers=_HEADERS)

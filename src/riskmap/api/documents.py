@@ -12,8 +12,11 @@ from fastapi.responses import Response
 
 from riskmap.api import html
 from riskmap.api.conditions import not_modified
+from riskmap.api.context import Context
 from riskmap.api.deps import parameters
 from riskmap.api.links import HTML, JSON, Links, address, link
+from riskmap.catalog.spec import Text
+from riskmap.i18n import Lang
 
 
 def wanted(request: Request) -> str:
@@ -24,8 +27,10 @@ def wanted(request: Request) -> str:
     InputError
         Another parameter, or another form.
     """
+    # First: whoever wants HTML is told of another parameter in HTML.
+    as_html = html.wanted(request, "json")
     parameters(request, {"f"})
-    return "html" if html.wanted(request, "json") else "json"
+    return "html" if as_html else "json"
 
 
 def both_forms(request: Request, media: str = JSON) -> Links:
@@ -37,7 +42,24 @@ def both_forms(request: Request, media: str = JSON) -> Links:
     ]
 
 
-def answer(
+async def answer(
+    request: Request,
+    ctx: Context,
+    lang: Lang,
+    title: Text,
+    body: Mapping[str, Any],
+    *,
+    media: str = JSON,
+    headers: Mapping[str, str],
+) -> Response:
+    """Return a document in the form that is asked for."""
+    if wanted(request) == "html":
+        shown = orjson.loads(orjson.dumps(body))
+        return await html.document(request, ctx, lang, title=title, body=shown, headers=headers)
+    return tagged(request, body, media=media, headers=headers)
+
+
+def tagged(
     request: Request,
     body: Mapping[str, Any],
     *,

@@ -10,7 +10,7 @@ from riskmap.api import html
 from riskmap.api.conditions import etag, not_modified
 from riskmap.api.deps import Ctx, Language, Who, integer, parameters
 from riskmap.api.html_features import item_page, items_page
-from riskmap.api.links import GEOJSON, JSON, address, base, cache_headers, link
+from riskmap.api.links import GEOJSON, HTML, JSON, address, base, cache_headers, link
 from riskmap.api.query import PAGING, SHAPING, encode_keyset, feature_query, read_crs
 from riskmap.api.streams import Stream
 from riskmap.crs.datum import Datum, check_city, read_datum
@@ -73,6 +73,7 @@ def _links(request: Request, query: FeatureQuery, near: Neighbours) -> list[dict
     here = f"{base(request)}/collections/{query.layer.id}"
     found = [
         link(str(address(request)), "self", GEOJSON),
+        _as_page(request),
         link(here, "collection", JSON),
     ]
     url = address(request).remove_query_params(["offset", "cursor"])
@@ -116,8 +117,16 @@ async def item(
     return Response(_linked(text, request, query), media_type=GEOJSON, headers=headers)
 
 
+def _as_page(request: Request) -> dict[str, str]:
+    return link(str(address(request).include_query_params(f="html")), "alternate", HTML)
+
+
 def _linked(text: bytes, request: Request, query: FeatureQuery) -> bytes:
     """Put the links that a feature by itself has at its end."""
     here = f"{base(request)}/collections/{query.layer.id}"
-    links = [link(str(address(request)), "self", GEOJSON), link(here, "collection", JSON)]
+    links = [
+        link(str(address(request)), "self", GEOJSON),
+        _as_page(request),
+        link(here, "collection", JSON),
+    ]
     return text.removesuffix(b"}") + b',"links":' + orjson.dumps(links) + b"}"

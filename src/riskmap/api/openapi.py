@@ -18,12 +18,12 @@ from starlette.routing import BaseRoute
 
 from riskmap.api import openapi_answers, openapi_page, parameters
 from riskmap.api.deps import Language, Needs
-from riskmap.api.documents import answer, wanted
+from riskmap.api.documents import tagged, wanted
 from riskmap.api.links import JSON, base
 from riskmap.api.openapi_answers import OPENAPI
 from riskmap.api.openapi_convert import to_30
 from riskmap.api.openapi_schemas import SCHEMAS
-from riskmap.api.parameters import ITEMS, PATHS, TAKEN, Parameter
+from riskmap.api.parameters import EDITED, ITEMS, LANG, PATHS, TAKEN, Parameter
 from riskmap.catalog.registry import Catalog
 from riskmap.i18n import LANGS, say
 
@@ -52,7 +52,7 @@ async def definition(request: Request, lang: Language) -> Response:
     accept = request.headers.get("accept", "")
     # A client that names no type of the document's own gets the general one.
     plain = JSON in accept and OPENAPI.partition(";")[0] not in accept
-    return answer(request, found, media=JSON if plain else OPENAPI, headers=_HEADERS)
+    return tagged(request, found, media=JSON if plain else OPENAPI, headers=_HEADERS)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
@@ -90,6 +90,7 @@ def document(app: FastAPI, catalog: Catalog) -> dict[str, Any]:
         }
         paths[_named(path)] = found
     used = {one.key: one for taken in TAKEN.values() for one in taken if one.key is not None}
+    used["lang"] = LANG
     for layer in catalog.values():
         own = list(parameters.of_fields(layer, plain=True))
         free = list(parameters.of_fields(layer, plain=False))
@@ -124,7 +125,8 @@ def _named(path: str) -> str:
 def _operation(
     method: str, path: str, stock: dict[str, Any], part: Parameter, *, keyed: bool
 ) -> dict[str, Any]:
-    taken = TAKEN.get(path, ()) if method == "get" else ()
+    own = TAKEN.get(path, ()) if method == "get" else EDITED.get((method, path), ())
+    taken = (*own, LANG)
     found: dict[str, Any] = {
         "tags": stock["tags"],
         "summary": stock["summary"],

@@ -8,6 +8,7 @@ from riskmap.api.links import GEOJSON, HTML, JSON, SCHEMA
 from riskmap.api.openapi_schemas import ref
 from riskmap.api.parameters import ITEM, ITEMS
 from riskmap.api.problems import MEDIA as PROBLEM
+from riskmap.api.summary import CSV
 from riskmap.api.tiles import MVT
 
 # Clients compare it byte for byte.
@@ -17,6 +18,7 @@ _OBJECT: Final = {JSON: ref("object")}
 _PAGE: Final = {HTML: {"type": "string"}}
 _SCHEMA: Final = {SCHEMA: ref("object"), **_PAGE}
 _FILE: Final = {"type": "string", "format": "binary"}
+_TABLE: Final = {"type": "string"}
 _NDJSON: Final = {"application/x-ndjson": {"type": "string"}}
 
 Contents = dict[str, dict[str, Any]]
@@ -34,8 +36,17 @@ ANSWERS: Final[dict[tuple[str, str], dict[str, Contents]]] = {
     ("get", "/collections/{layer_id}/sortables"): {"200": _SCHEMA},
     ("get", "/collections/{layer_id}/schema"): {"200": _SCHEMA},
     ("get", "/collections/{layer_id}/schemas/feature"): {"200": _SCHEMA},
-    ("get", ITEMS): {"200": {GEOJSON: ref("featureCollection")}},
-    ("get", ITEM): {"200": {GEOJSON: ref("feature")}},
+    ("get", ITEMS): {"200": {GEOJSON: ref("featureCollection"), **_PAGE}, "303": {}},
+    ("post", ITEMS): {"201": {GEOJSON: ref("feature")}},
+    ("options", ITEMS): {"200": {}},
+    ("get", ITEM): {"200": {GEOJSON: ref("feature"), **_PAGE}},
+    ("put", ITEM): {"200": {GEOJSON: ref("feature")}, "204": {}},
+    ("patch", ITEM): {"200": {GEOJSON: ref("feature")}, "204": {}},
+    ("delete", ITEM): {"204": {}},
+    ("options", ITEM): {"200": {}},
+    ("get", "/collections/{layer_id}/summary"): {"200": {**_OBJECT, CSV: _TABLE, **_PAGE}},
+    ("get", "/search"): {"200": {GEOJSON: ref("object"), **_PAGE}},
+    ("get", "/locate"): {"200": {**_OBJECT, **_PAGE}},
     ("get", "/tiles/{layers}/{z}/{x}/{y}.mvt"): {"200": {MVT: _FILE}, "204": {}},
     ("post", "/analysis/response-circles"): {"200": {GEOJSON: ref("featureCollection")}},
     ("post", "/imports"): {"200": _OBJECT, "202": _OBJECT},
@@ -58,11 +69,13 @@ _WORDS: Final = {
     "201": "已建立 Created",
     "202": "已受理 Accepted",
     "204": "空 Nothing to say",
+    "303": "表单的空白项略去 A form's empty boxes are left out",
 }
 _PROBLEM: Final = {"$ref": "#/components/responses/problem"}
 PROBLEM_RESPONSE: Final[dict[str, Any]] = {
     "description": "RFC 9457: `parameter` 指出问题所在 names what is at fault",
-    "content": {PROBLEM: {"schema": ref("problem")}},
+    # To whoever asked for a page the problem is told as one.
+    "content": {PROBLEM: {"schema": ref("problem")}, HTML: {"schema": {"type": "string"}}},
 }
 
 

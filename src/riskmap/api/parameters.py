@@ -6,9 +6,10 @@ What a resource takes is read in `api.query` and beside it; tests check that bot
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from riskmap import i18n
 from riskmap.analysis.coverage import MAX_LISTED
 from riskmap.api.query import LANGS, MAX_OFFSET, MAX_TOLERANCE_M
 from riskmap.catalog.spec import Field, Kind, Layer, Text
@@ -84,7 +85,8 @@ def _shared(name: str, schema: Schema, zh: str, en: str) -> Parameter:
 
 BBOX: Final = _shared(
     "bbox",
-    listed(_NUMBER, minItems=4, maxItems=6),
+    # Four or six: five are no box.
+    listed(_NUMBER, minItems=4, maxItems=6, **{"not": {"minItems": 5, "maxItems": 5}}),
     "只要与此范围相交的要素:西,南,东,北(带高程时为六个数);坐标系由 bbox-crs 或 datum 说明",
     "only what meets this box: west,south,east,north, or six numbers with heights; measured in "
     "bbox-crs or in the datum",
@@ -114,6 +116,13 @@ def _crs(name: str, zh: str, en: str) -> Parameter:
     return _shared(name, {"type": "string", "format": "crs-uri"}, zh, en)
 
 
+_Q: Final = _shared(
+    "q",
+    {"type": "string", "minLength": 1, "maxLength": 200, "format": "words"},
+    "全文检索:所有词都要出现",
+    "full text search: all of these words",
+)
+LAYER_LIST: Final = listed({"type": "string", "format": "layer"}, minItems=1, uniqueItems=True)
 # What selects features: of every resource that takes a query.
 NARROWING: Final = (
     BBOX,
@@ -132,12 +141,7 @@ NARROWING: Final = (
         "how filter is written",
     ),
     _crs("filter-crs", "filter 中几何的坐标系,默认 CRS84", "CRS of filter's geometries"),
-    _shared(
-        "q",
-        {"type": "string", "minLength": 1, "maxLength": 200, "format": "words"},
-        "全文检索:所有词都要出现",
-        "full text search: all of these words",
-    ),
+    _Q,
 )
 SHAPING: Final = (
     _crs("crs", "答复的坐标系(集合的 crs 之一),默认 CRS84", "CRS of the answer, default CRS84"),
@@ -167,10 +171,19 @@ PAGING: Final = (
     ),
     _shared(
         "sortby",
-        listed({"type": "string", "format": "sort-key"}, minItems=1, maxItems=8),
+        listed({"type": "string", "format": "sort-key"}, minItems=1, maxItems=8, uniqueItems=True),
         "排序:属性名,前加 - 为降序;空值总在最后",
         "order: names of properties, with - descending; nulls come last",
     ),
+)
+
+
+#: Every resource takes it.
+LANG: Final = _shared(
+    "lang",
+    {"type": "string", "enum": list(i18n.LANGS)},
+    "答复的语言;缺省时看 Accept-Language 头",
+    "language of the answer; without it Accept-Language decides",
 )
 
 
@@ -179,12 +192,11 @@ def _forms(*names: str) -> Parameter:
         "f",
         {"type": "string", "enum": list(names)},
         Text("答复的格式;缺省时看 Accept 头", "format of the answer; without it Accept decides"),
-        key="f" if names == DOCUMENT_FORMS else None,
     )
 
 
-DOCUMENT_FORMS: Final = ("json", "html")
-DOCUMENT: Final = (_forms(*DOCUMENT_FORMS),)
+DOCUMENT: Final = (_forms("json", "html"),)
+FEATURES: Final = (_forms("geojson", "json", "html"),)
 _MINUTES: Final = Parameter(
     "minutes",
     {"type": "number", "minimum": 0, "exclusiveMinimum": True},
@@ -220,6 +232,14 @@ def _limit(least: int, most: int, default: int) -> Parameter:
     )
 
 
+_IF_MATCH: Final = Parameter(
+    "If-Match",
+    {"type": "string", "format": "etag"},
+    Text("所改版本的 ETag", "ETag of the version that is changed"),
+    required=True,
+    place="header",
+)
+
 ITEMS: Final = "/collections/{layer_id}/items"
 ITEM: Final = f"{ITEMS}/{{feature_id}}"
 
@@ -234,8 +254,39 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     "/collections/{layer_id}/queryables": DOCUMENT,
     "/collections/{layer_id}/sortables": DOCUMENT,
     "/collections/{layer_id}/schema": DOCUMENT,
-    ITEMS: (*NARROWING, *SHAPING, *PAGING),
-    ITEM: (SHAPING[0], DATUM),
+    ITEMS: (*NARROWING, *SHAPING, *PAGING, *FEATURES),
+    ITEM: (SHAPING[0], DATUM, *FEATURES),
+    "/collections/{layer_id}/summary": (
+        *NARROWING,
+        Parameter(
+            "group_by",
+            listed(
+                {"type": "string", "format": "group-key"}, minItems=1, maxItems=3, uniqueItems=True
+            ),
+            Text("按这些属性分组", "properties to group by"),
+        ),
+        Parameter(
+            "sum",
+            listed({"type": "string", "format": "sum-key"}, minItems=1, uniqueItems=True),
+            Text("对这些数值属性求和", "numeric properties to add up"),
+        ),
+        Parameter(
+            "admin_digits",
+            {"type": "integer", "enum": [2, 4, 6, 9, 12]},
+            Text("行政区划代码取前几位", "how many digits of the division's code to group by"),
+        ),
+        DATUM,
+        _forms("json", "csv", "html"),
+    ),
+    "/search": (
+        replace(_Q, required=True, key=None),
+        Parameter("layers", LAYER_LIST, Text("只在这些图层中", "in these layers only")),
+        BBOX,
+        _limit(1, 100, 10),
+        DATUM,
+        *FEATURES,
+    ),
+    "/locate": (*_PLACE, DATUM, *DOCUMENT),
     f"{ITEM}/history": (_limit(1, MAX_VERSIONS, 20), _NUMBER_CURSOR),
     "/tiles/{layers}/{z}/{x}/{y}.mvt": NARROWING,
     "/analysis/reach": (*_PLACE, _MINUTES, DATUM),
@@ -248,6 +299,14 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
         _BEFORE,
     ),
     "/audit": (_limit(1, 1000, 100), _BEFORE),
+}
+
+#: Those of other methods.
+EDITED: Final[dict[tuple[str, str], tuple[Parameter, ...]]] = {
+    ("post", ITEMS): (DATUM,),
+    ("put", ITEM): (DATUM, _IF_MATCH),
+    ("patch", ITEM): (DATUM, _IF_MATCH),
+    ("delete", ITEM): (_IF_MATCH,),
 }
 
 #: Parts of paths: route's name -> what the document says.

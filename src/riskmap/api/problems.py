@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from riskmap.api import html
 from riskmap.api.deps import language
@@ -65,7 +66,7 @@ def problem_body(error: RiskmapError, lang: Lang, instance: str, status: int) ->
     }
     if error.parameter is not None:
         body["parameter"] = error.parameter
-    for name in ("row", "distance_m", "known", "problems"):
+    for name in ("row", "distance_m", "known", "problems", "at"):
         if name in error.values:
             body[name] = error.values[name]
     return body
@@ -113,7 +114,22 @@ def _http(request: Request, error: Exception) -> Response:
     )
     for name, value in (error.headers or {}).items():
         answer.headers[name] = value
+    if error.status_code == 405:
+        answer.headers["Allow"] = ", ".join(_methods(request))
     return answer
+
+
+def _methods(request: Request) -> list[str]:
+    """Return all methods of an address: Starlette names those of the first route alone."""
+    found = [
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
+    return [*found[:1], "HEAD", *found[1:]] if found[:1] == ["GET"] else found
 
 
 def _invalid(request: Request, error: Exception) -> Response:

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from riskmap.api.deps import Ctx, Language, Who
-from riskmap.api.documents import answer, wanted
+from riskmap.api.documents import answer
 from riskmap.api.links import SCHEMA, base, cache_headers
 from riskmap.catalog.spec import Child, Field, Geometry, Kind, Layer
 from riskmap.features.query import ID
@@ -108,17 +108,18 @@ def sortables_of(layer: Layer, who: Who, lang: Lang) -> dict[str, Schema]:
     return _named([ID, *fields], lang)
 
 
-def _answer(
-    request: Request, layer: Layer, who: Who, lang: Lang, path: str, body: Schema
+async def _answer(
+    request: Request, ctx: Ctx, layer: Layer, who: Who, lang: Lang, path: str, body: Schema
 ) -> Response:
-    wanted(request)
     head = {
         "$schema": _DIALECT,
         "$id": f"{base(request)}/collections/{layer.id}/{path}",
         "title": layer.title.in_(lang),
         "type": "object",
     }
-    return answer(request, {**head, **body}, media=SCHEMA, headers=cache_headers(who))
+    shown = {**head, **body}
+    headers = cache_headers(who)
+    return await answer(request, ctx, lang, layer.title, shown, media=SCHEMA, headers=headers)
 
 
 @router.get("/queryables", summary="可查询的属性 Queryables", response_model=None)
@@ -128,7 +129,7 @@ async def queryables(
     """Say by which properties the features can be filtered."""
     layer = ctx.catalog.find(layer_id)
     body = {"properties": queryables_of(layer, who, lang), "additionalProperties": False}
-    return _answer(request, layer, who, lang, "queryables", body)
+    return await _answer(request, ctx, layer, who, lang, "queryables", body)
 
 
 @router.get("/sortables", summary="可排序的属性 Sortables", response_model=None)
@@ -138,7 +139,7 @@ async def sortables(
     """Say by which properties the features can be sorted."""
     layer = ctx.catalog.find(layer_id)
     body = {"properties": sortables_of(layer, who, lang), "additionalProperties": False}
-    return _answer(request, layer, who, lang, "sortables", body)
+    return await _answer(request, ctx, layer, who, lang, "sortables", body)
 
 
 @router.get("/schema", summary="要素的属性 Schema", response_model=None)
@@ -154,7 +155,7 @@ async def schema(layer_id: str, request: Request, ctx: Ctx, who: Who, lang: Lang
         "required": ["geometry", *_required(layer)],
         "additionalProperties": False,
     }
-    return _answer(request, layer, who, lang, "schema", body)
+    return await _answer(request, ctx, layer, who, lang, "schema", body)
 
 
 @router.get("/schemas/feature", summary="要素的 GeoJSON Schema of features", response_model=None)
@@ -174,7 +175,7 @@ async def feature(layer_id: str, request: Request, ctx: Ctx, who: Who, lang: Lan
             },
         },
     }
-    return _answer(request, layer, who, lang, "schemas/feature", body)
+    return await _answer(request, ctx, layer, who, lang, "schemas/feature", body)
 
 
 def _properties(layer: Layer, who: Who, lang: Lang) -> dict[str, Schema]:

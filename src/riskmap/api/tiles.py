@@ -6,7 +6,10 @@ from fastapi import APIRouter, Request, Response
 
 from riskmap.api.deps import Ctx, Who, integer, parameters
 from riskmap.api.query import feature_query
+from riskmap.catalog.spec import Layer
+from riskmap.db.sessions import AsyncReadSession
 from riskmap.errors import InputError
+from riskmap.features import read
 from riskmap.tiles import roads
 from riskmap.tiles.read import check_address, render
 
@@ -35,8 +38,9 @@ async def tile(
     with_roads = roads.NAME in names
     if with_roads:
         parameters(request, set())  # the network has no fields to filter by
-    queries = [feature_query(request, layer, who) for layer in found]
     async with ctx.database.read_async() as session:
+        srid = await _local_srid(request, session, found)
+        queries = [feature_query(request, layer, who, local_srid=srid) for layer in found]
         drawn = await render(session, queries, *address, with_roads=with_roads)
     headers = {
         "Cache-Control": "public, no-cache" if who.role is None else "private, no-store",
@@ -47,6 +51,14 @@ async def tile(
     if not drawn.mvt:
         return Response(status_code=204, headers=headers)
     return Response(drawn.mvt, media_type=MVT, headers=headers)
+
+
+async def _local_srid(
+    request: Request, session: AsyncReadSession, layers: list[Layer]
+) -> int | None:
+    """Return the city's own system where the filters may be measured in it: tiles seldom are."""
+    asked = {"bbox-crs", "filter-crs"} & request.query_params.keys()
+    return (await read.facts(session, layers[0])).local_srid if asked and layers else None
 
 
 def _names(layers: str) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import fsum
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Double, Select, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Double, Select, cast, func, literal_column, select
 
 from riskmap.catalog.spec import Field, Kind
 from riskmap.db.sessions import AsyncReadSession
@@ -66,11 +66,14 @@ def grouped(query: FeatureQuery, keys: Sequence[Key], fields: Sequence[Field]) -
         kind = BigInteger if field.kind is Kind.INTEGER else Double
         sums.append(func.coalesce(func.sum(cast(column, kind)), 0).label(f"sum_{n}"))
         sums.append(func.count().filter(column.is_(None)).label(f"unknown_{n}"))
-    order = [mark.asc().nulls_last() for mark in marks]
+    order: list[ColumnElement[Any]] = [
+        literal_column(f"{n + 1} ASC NULLS LAST") for n in range(len(keys))
+    ]
     return (
         select(*marks, func.count().label("count"), *sums)
         .where(*conditions(query))
-        .group_by(*(_mark(table.c[key.field.name], key) for key in keys))
+        # By their places: a bound value in an expression makes it another one each time.
+        .group_by(*(literal_column(str(n + 1)) for n in range(len(keys))))
         .order_by(*order)
         .limit(MAX_GROUPS + 1)
     )

@@ -59,7 +59,7 @@ async def render(
     is a protobuf message of repeated layers, so that tiles set end to end are one tile.
     """
     at = {"x": x, "y": y}
-    if any(query.filters or query.bbox for query in queries):
+    if any(query.narrowed for query in queries):
         statement_ = _statement(queries, z, with_roads)
         rows = [] if statement_ is None else (await session.execute(statement_, at)).all()
     else:

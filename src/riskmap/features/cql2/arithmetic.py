@@ -36,9 +36,9 @@ from riskmap.features.cql2.typed import Column, Expr, Op, Value
 Sql = ColumnElement[Any]
 
 # A power repeats its operands so often: its weight is the SQL's, and is capped.
-REPEATS: Final = 8
-_LARGEST: Final = Decimal("1e100")
-_SMALLEST: Final = Decimal("1e-100")
+REPEATS: Final = 10
+_LARGEST: Final = Decimal("1e300")
+_SMALLEST: Final = Decimal("1e-300")
 _MOST_EXPONENT: Final = Decimal(1000)
 # e^690 is 1e299.6: within a double either way.
 _MOST_LN: Final = 690.0
@@ -94,8 +94,10 @@ def _power(base: Sql, exponent: Sql) -> Sql:
     ln: Sql = func.ln(cast(func.abs(base), Double()), type_=Double())
     power: Sql = func.power(wide_base, wide_exponent, type_=Double())
     return case(
-        (or_(func.abs(base) > _number(_LARGEST), func.abs(exponent) > _number(_MOST_EXPONENT)),
-         null()),
+        # Zero as the exponent of an unknown base: unknown too.
+        (or_(base.is_(None), exponent.is_(None)), null()),
+        (func.abs(base) > _number(_LARGEST), null()),
+        (func.abs(exponent) > _number(_MOST_EXPONENT), null()),
         (func.abs(exponent) < _number(_SMALLEST), _number(1)),
         (and_(func.abs(base) < _number(_SMALLEST), exponent > _number(0)), _number(0)),
         (func.abs(base) < _number(_SMALLEST), null()),

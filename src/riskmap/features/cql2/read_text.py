@@ -105,10 +105,14 @@ class _Parser:
         return Call(at, word, tuple(parts), depth)
 
     def _negation(self) -> Node:
-        at = self.scanner.token.at
-        if not self.scanner.accept_word("not"):
-            return self._predicate()
-        return self._call(at, "not", self._deeper(self._negation, at))
+        places = []
+        while self.scanner.at_word("not"):
+            places.append(self.scanner.take().at)
+            check_depth(len(places), places[-1])
+        found = self._predicate()
+        for at in reversed(places):
+            found = self._call(at, "not", found)
+        return found
 
     def _predicate(self) -> Node:
         at = self.scanner.token.at
@@ -290,14 +294,19 @@ class _Parser:
     def _end_of_span(self) -> Node | None:
         token = self.scanner.token
         # Examples of the standard put instants in double quotes; no name starts with a digit.
-        is_text = token.kind == "text" or (
-            token.kind == "quoted" and token.text[1:2] in "0123456789."
-        )
-        if not is_text:
-            return self._operand()
+        if token.kind == "text" or (token.kind == "quoted" and token.text[1] in "0123456789."):
+            self.scanner.take()
+            text = unquoted(token)
+            return None if text == OPEN else Moment(token.at, read_instant(text, token.at))
+        if token.kind == "quoted":
+            self.scanner.take()
+            return Name(token.at, token.text[1:-1])
+        if token.kind != "name" or token.word in _RESERVED:
+            raise self.scanner.unexpected("property, '2026-05-01', '..'")
+        if token.word in ("date", "timestamp") and self.scanner.follows("("):
+            return self._moment(token.word)
         self.scanner.take()
-        text = unquoted(token)
-        return None if text == OPEN else Moment(token.at, read_instant(text, token.at))
+        return Name(token.at, token.text)
 
     def _text(self) -> Token:
         if self.scanner.token.kind != "text":

@@ -29,6 +29,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    literal_column,
     not_,
     null,
     or_,
@@ -150,8 +151,10 @@ def _folded(text: Sql) -> Sql:
 
 def _unaccented(text: Sql) -> Sql:
     """Return a text without accents: taken apart, without the marks, put together again."""
-    bare = func.regexp_replace(func.normalize(text, "NFD"), _ACCENTS, "", "g")
-    return func.normalize(func.translate(bare, _BARRED, _PLAIN), "NFC", type_=Text())
+    bare = func.regexp_replace(func.normalize(text, literal_column("NFD")), _ACCENTS, "", "g")
+    return func.normalize(
+        func.translate(bare, _BARRED, _PLAIN), literal_column("NFC"), type_=Text()
+    )
 
 
 def _membership(args: tuple[Expr, ...], table: Table) -> Sql:
@@ -159,8 +162,11 @@ def _membership(args: tuple[Expr, ...], table: Table) -> Sql:
     value, items = args[0], args[1:]
     if not all(isinstance(one, Value) for one in items):
         return or_(*(convert(value) == convert(one) for one in items))
+    kind = _item_type(args)
     values = [one.value for one in map(convert, items)]
-    return convert(value) == any_(literal(values, ARRAY(_item_type(args))))
+    if isinstance(kind, Double):
+        values = list(map(float, values))
+    return convert(value) == any_(literal(values, ARRAY(kind)))
 
 
 def _item_type(args: Sequence[Expr]) -> TypeEngine[Any]:

@@ -1,8 +1,12 @@
-"""The tree after its check: every name a column, every literal of a type."""
+"""The tree after its check: every name a column, every literal of a type.
+
+Where a part stood does not count when two filters are compared: the same filter as text and as JSON
+is one.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
@@ -29,7 +33,7 @@ INSTANTS = frozenset({Type.DATE, Type.TIMESTAMP})
 class Column:
     """A column of the layer's table."""
 
-    at: At
+    at: At = field(compare=False)
     type: Type
     name: str
 
@@ -38,7 +42,7 @@ class Column:
 class Value:
     """A literal; a geometry is WKB."""
 
-    at: At
+    at: At = field(compare=False)
     type: Type
     value: str | int | float | bool | date | bytes
     geometry: str | None = None
@@ -48,7 +52,7 @@ class Value:
 class Period:
     """An interval of two instants; None: open."""
 
-    at: At
+    at: At = field(compare=False)
     start: Expr | None
     end: Expr | None
     type: Type = Type.INTERVAL
@@ -58,7 +62,7 @@ class Period:
 class Elements:
     """An array literal; all elements are of one type, None when there are none."""
 
-    at: At
+    at: At = field(compare=False)
     items: tuple[Expr, ...]
     of: Type | None
     type: Type = Type.ARRAY
@@ -68,7 +72,7 @@ class Elements:
 class Op:
     """An operator or function and its operands."""
 
-    at: At
+    at: At = field(compare=False)
     type: Type
     op: str
     args: tuple[Expr, ...]
