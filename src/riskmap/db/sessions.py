@@ -8,11 +8,12 @@ that name into audit and history.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
+import psycopg
 from psycopg import Error as DriverError
 from psycopg import InterfaceError as DriverInterfaceError
 from psycopg import OperationalError as DriverOperationalError
@@ -30,12 +31,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncResult, create_async_engine
 
+from riskmap.db import raw
 from riskmap.errors import SetupError, UnavailableError
 from riskmap.settings import Settings
 
 API_ROLE: Final = "riskmap_api"
 
 STREAM_PATIENCE_S: Final = 5.0
+_CANCEL_PATIENCE_S: Final = 5.0
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -57,6 +60,25 @@ class ReadSession:
     def execute(self, statement: Executable, parameters: Parameters = None) -> CursorResult[Any]:
         """Run a statement with bound values."""
         return self._connection.execute(statement, parameters)
+
+    def limit_statements(self, timeout_s: float) -> None:
+        """Set how long a statement of this transaction may take, in place of the setting's."""
+        self.execute(
+            text("SELECT set_config('statement_timeout', :ms, true)"),
+            {"ms": str(round(timeout_s * 1000))},
+        )
+
+    @contextmanager
+    def batches(self, statement: Executable) -> Iterator[Iterator[list[raw.Row]]]:
+        """Read a statement's rows through a server cursor, texts as their bytes."""
+        driver = self._connection.connection.driver_connection
+        with raw.opened(cast("psycopg.Connection[Any]", driver), statement) as found:
+            yield found
+
+    def cancel(self) -> None:
+        """Cancel what another thread runs in this session."""
+        driver = self._connection.connection.driver_connection
+        cast("psycopg.Connection[Any]", driver).cancel_safe(timeout=_CANCEL_PATIENCE_S)
 
 
 class WriteSession(ReadSession):
@@ -90,6 +112,21 @@ class AsyncReadSession:
     async def driver(self, sql: str, bound: Mapping[str, Any]) -> CursorResult[Any]:
         """Run a statement that was compiled before, its values bound by the driver."""
         return await self._connection.exec_driver_sql(sql, dict(bound))
+
+    async def limit_statements(self, timeout_s: float) -> None:
+        """Set how long a statement of this transaction may take, in place of the setting's."""
+        await self.execute(
+            text("SELECT set_config('statement_timeout', :ms, true)"),
+            {"ms": str(round(timeout_s * 1000))},
+        )
+
+    async def batches(self, statement: Executable) -> AsyncGenerator[list[raw.Row]]:
+        """Yield a statement's rows through a server cursor, texts as their bytes."""
+        found = await self._connection.get_raw_connection()
+        driver = cast("psycopg.AsyncConnection[Any]", found.driver_connection)
+        async with aclosing(raw.stream(driver, statement)) as batches:
+            async for batch in batches:
+                yield batch
 
     async def stream(self, statement: Executable, *, batch: int = 500) -> AsyncResult[Any]:
         """Run a statement through a server cursor: memory holds one batch of rows."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -41,22 +41,45 @@ async def revisions(
     return {row.layer: (row.revision, row.at) for row in rows}
 
 
-async def feature(session: AsyncReadSession, query: FeatureQuery) -> tuple[bytes, int]:
-    """Return one feature as GeoJSON text, and its version.
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A kind of GeoJSON: what a document of it says at its head, and what a feature is.
+
+    Parameters
+    ----------
+    columns
+        As `statements.feature_columns`, which are GeoJSON's own.
+    """
+
+    head: Callable[[FeatureQuery], dict[str, Any]]
+    columns: statements.FeatureColumns
+
+
+def _head(query: FeatureQuery) -> dict[str, Any]:
+    return {} if query.datum is Datum.WGS84 else {"datum": query.datum.value}
+
+
+GEOJSON: Final = Form(_head, statements.feature_columns)
+
+
+async def feature(
+    session: AsyncReadSession, query: FeatureQuery, form: Form = GEOJSON
+) -> tuple[bytes, int]:
+    """Return one feature as text, and its version.
 
     Raises
     ------
     NotFoundError
         The layer has no feature with this id; GoneError: it had one.
     """
-    row = (await session.execute(statements.one(query))).first()
+    row = (await session.execute(statements.one(query, form.columns))).first()
     if row is None:
         was_there = await history.gone_async(session, query)
         raise history.missing(query, was_there=was_there)
     (text,) = _texts([row], query)
-    if query.datum is not Datum.WGS84:
-        head, member = b'{"type":"Feature",', f'"datum":"{query.datum}",'.encode()
-        text = head + member + text.removeprefix(head)
+    if head := form.head(query):
+        start = b'{"type":"Feature",'
+        text = start + orjson.dumps(head)[1:-1] + b"," + text.removeprefix(start)
     return text, row.version
 
 
@@ -105,21 +128,20 @@ async def page(
     database: Database,
     query: FeatureQuery,
     links: Callable[[Neighbours], list[dict[str, Any]]],
+    form: Form = GEOJSON,
 ) -> AsyncIterator[bytes]:
     """Yield a FeatureCollection in pieces; memory holds one batch of rows."""
     backward = query.after is not None and query.after.backward
     async with database.stream_async() as session:
         matched = await count(session, query)
-        head: dict[str, Any] = {"type": "FeatureCollection"}
-        if query.datum is not Datum.WGS84:
-            head["datum"] = query.datum.value
+        head: dict[str, Any] = {"type": "FeatureCollection", **form.head(query)}
         head["timeStamp"] = _now()
         if matched is not None:
             head["numberMatched"] = matched
         buffer = bytearray(orjson.dumps(head)[:-1] + b',"features":[')
         returned, more = 0, False
         first = last = None
-        rows = await session.stream(statements.page(query))
+        rows = await session.stream(statements.page(query, form.columns))
         async for batch in rows.partitions():
             kept: Sequence[Any] = batch
             if backward and first is None and query.limit is not None:
