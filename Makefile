@@ -43,7 +43,7 @@ npm_stamp := web/node_modules/.installed
 npm = sh scripts/npm.sh $(VENV)/bin/python --prefix web
 wanted_page := $(if $(filter no,$(PAGE)),,$(page))
 
-.PHONY: help setup venv run web test prove-crash prove-import lint types imports fmt demo-files pictures constraints clean
+.PHONY: help setup venv run web test prove-api prove-crash prove-import prove-features lint types imports fmt demo-files pictures constraints clean
 
 help: ## 列出所有目标(默认) | list every target (default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { split($$2, t, " [|] "); \
@@ -102,8 +102,14 @@ test: $(dev_stamp) $(wanted_page) ## 全部检查与测试 | every check and tes
 prove-crash: $(dev_stamp) ## 导入与载入演示市时随机 kill -9(约十分钟) | kill -9 at random moments of imports and of the demo's load (some ten minutes)
 	$(VENV)/bin/python -m pytest -m prove tests/client/test_crash.py tests/client/test_demo.py $(ARGS)
 
+prove-api: $(dev_stamp) ## 按接口定义长时间随机请求 | ask what the API's description allows and forbids, at length
+	$(VENV)/bin/python -m pytest -m prove tests/client/test_schemathesis.py $(ARGS)
+
 prove-import: $(dev_stamp) ## 上传导入时随机 kill -9 服务与 PostgreSQL,50 次 | kill -9 of service and PostgreSQL during uploads' imports, 50 times
 	$(VENV)/bin/python -m pytest -m prove tests/client/test_prove_import.py $(ARGS)
+
+prove-features: $(dev_stamp) ## 一万个随机过滤条件与独立求值对比,十分钟恶意过滤条件 | 10,000 random filters against an evaluator, ten minutes of hostile ones
+	$(VENV)/bin/python -m pytest -m prove tests/client/test_prove_features.py $(ARGS)
 
 lint: $(dev_stamp) ## 代码风格 | lint and format check
 	$(VENV)/bin/ruff check

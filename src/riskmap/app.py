@@ -50,7 +50,8 @@ from riskmap.errors import RiskmapError, SetupError
 from riskmap.features.exports import Exports
 from riskmap.features.extents import Extents
 from riskmap.features.formats import OF_PAGE, Way
-from riskmap.ingest.job import KIND, Folders, ImportKind
+from riskmap.ingest.folders import Folders
+from riskmap.ingest.job import KIND, ImportKind
 from riskmap.ingest.run import Limits
 from riskmap.jobs.runner import Runner
 from riskmap.roads.graphs import Graphs

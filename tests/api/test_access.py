@@ -76,8 +76,13 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
         "/collections/shelters/items/1/restore",
         WRONG,
     ),
+    ("GET", "/collections/{layer_id}/summary"): ("/collections/shelters/summary", CHECKED),
+    ("GET", "/search"): ("/search?q=name", CHECKED),
+    ("GET", "/locate"): ("/locate?lon=120.5&lat=36.5", CHECKED),
     ("GET", "/tiles/{layers}/{z}/{x}/{y}.mvt"): ("/tiles/shelters/8/213/100.mvt", CHECKED),
     ("GET", "/overview"): ("/overview", CHECKED),
+    ("GET", "/search"): ("/search?q=a", CHECKED),
+    ("GET", "/locate"): ("/locate?lon=120.5&lat=36.5", CHECKED),
     ("GET", "/me"): ("/me", CHECKED),
     ("GET", "/audit"): ("/audit", ADMIN),
     # The body is no form: 400 says that the caller got through.

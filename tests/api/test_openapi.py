@@ -13,7 +13,7 @@ from openapi_schema_validator import OAS30Validator, OAS31Validator
 
 from api_help import CATALOG, Served, serving
 from riskmap.api.openapi_convert import NULL, to_30
-from riskmap.api.parameters import TAKEN
+from riskmap.api.parameters import LANG, TAKEN
 from riskmap.db.cluster import Cluster
 from riskmap.settings import Settings, load_settings
 
@@ -101,7 +101,7 @@ def test_what_is_declared_is_what_a_resource_takes(served: Served, path: str) ->
     assert answer.status_code == 400 and answer.json()["parameter"] == "nonsense"
     known = set(answer.json()["detail"].split("：")[-1].strip("。").split(", "))
     fields = {one.name for one in CATALOG["land-cover"].fields if "{layer" in path}
-    assert known - fields == {one.name for one in TAKEN[path]}
+    assert known - fields == {one.name for one in (*TAKEN[path], LANG)} - fields
 
 
 def test_keys_are_asked_for_where_they_are_needed(served: Served, document: dict[str, Any]) -> None:

@@ -68,7 +68,7 @@ def check_hostile(seconds: float) -> None:
     assert child.returncode == 0, f"RISKMAP_SEED={SEED}: {child.stderr[-3000:]}"
     found = json.loads(child.stdout)
     assert found["accepted"] > 0, found
-    assert found["count"] > 100 * seconds, found
+    assert found["count"] > 20 * seconds, found
     assert found["slowest_ms"] < MOST_MS, f"RISKMAP_SEED={SEED}: {found}"
     assert found["end_mb"] - found["warm_mb"] < MOST_GROWTH_MB, found
 

@@ -266,3 +266,61 @@ def test_a_datum_that_proj_does_not_know_is_refused_without_a_shift(code: int) -
         read_crs(f"EPSG:{code}")
     assert refused.value.key == "crs.refused"
     assert read_crs(f"EPSG:{code}", datum_shift=(-700.0, -300.0, -100.0)).name
+
+
+# ---- datums of one country
+
+
+def test_an_old_datum_is_shifted_where_no_operation_was_made_for_the_place() -> None:
+    """Hanoi on Indian 1960: its operations end at 18 N, and PROJ's ballpark shifts by nothing."""
+    crs = read_crs("EPSG:4131")
+    there = crs.to_wgs84(np.array([[106.0, 21.0]]))
+    assert there == pytest.approx(np.array([[105.9958, 21.0012]]), abs=5e-5)
+    assert apart_m(there, np.array([[106.0, 21.0]]))[0] > 400
+    assert crs.from_wgs84(there) == pytest.approx(np.array([[106.0, 21.0]]), abs=1e-7)
+
+
+def test_positions_far_from_a_datums_land_are_refused_row_by_row() -> None:
+    """Indian 1960 is Vietnam's and its neighbours': not Qingdao's, and not Denver's."""
+    crs = read_crs("EPSG:4131")
+    xy = np.array([[106.0, 21.0], [120.38, 36.07], [108.0, 16.0], [-104.9, 39.7], [500.0, 500.0]])
+    assert np.isfinite(crs.to_wgs84(xy)).all(axis=1).tolist() == [True, False, True, False, False]
+    back = np.isfinite(crs.from_wgs84(xy[:4])).all(axis=1)
+    assert back.tolist() == [True, False, True, False]
+    hanoi = Bbox(105.0, 20.0, 107.0, 22.0)
+    points = shapely.points(xy[:4])
+    faults = check_shapes(points, Geometry.POINT, crs, hanoi, repair=False).faults
+    assert {fault.index: fault.key for fault in faults} == {
+        1: "crs.not_finite",
+        2: "ingest.outside",
+        3: "crs.not_finite",
+    }
+
+
+def test_a_datum_whose_land_lies_across_the_antimeridian_keeps_both_sides() -> None:
+    """NAD83: from the Aleutians, 167.65 E, to Newfoundland."""
+    xy = np.array([[172.9, 52.9], [-104.9, 39.7], [120.38, 36.07]])
+    found = np.isfinite(read_crs("EPSG:4269").to_wgs84(xy)).all(axis=1)
+    assert found.tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("code", [4326, 4490, 4480, 4528, 4549, 3857, 32650])
+def test_what_is_wgs84_on_a_map_is_converted_everywhere(code: int) -> None:
+    """CGCS2000 has no operation but the ballpark one, which is right here."""
+    crs = read_crs(f"EPSG:{code}")
+    place = np.array([[119.0, 36.07], [117.2, -12.0]])
+    assert apart_m(crs.to_wgs84(crs.from_wgs84(place)), place).max() < 1e-3
+    if CRS.from_epsg(code).is_geographic:
+        assert np.array_equal(crs.to_wgs84(place), place)
+
+
+@pytest.mark.parametrize("code", [2326, 2443, 6677, 31982, 27700, 26910, 5514])
+def test_other_countries_projections_agree_with_proj_on_their_land(code: int) -> None:
+    bare = CRS.from_epsg(code)
+    assert bare.area_of_use is not None
+    west, south, east, north = bare.area_of_use.bounds
+    place = np.array([[(west + east) / 2, (south + north) / 2]])
+    crs = read_crs(f"EPSG:{code}")
+    proj = Transformer.from_crs(4326, code, always_xy=True).transform(*place[0])
+    assert crs.from_wgs84(place)[0] == pytest.approx(proj, abs=1e-3)
+    assert apart_m(crs.to_wgs84(crs.from_wgs84(place)), place)[0] < 0.01

@@ -143,8 +143,8 @@ async def collection(
     layer_id: str, request: Request, ctx: Ctx, who: Who, lang: Language
 ) -> Response:
     """Describe a layer: extent, freshness, fields that the caller may see."""
-    layer = ctx.catalog.find(layer_id)
     form = wanted(request)
+    layer = ctx.catalog.find(layer_id)
     async with ctx.database.read_async() as session:
         facts = await _facts(ctx, session, [layer])
     told = {**facts[layer.id], "fields": _fields(layer, who, lang)}

@@ -9,7 +9,8 @@ from riskmap.catalog.registry import Catalog
 from riskmap.db.sessions import Database
 from riskmap.features.exports import Exports
 from riskmap.features.extents import Extents
-from riskmap.ingest.job import Folders, ImportKind
+from riskmap.ingest.folders import Folders
+from riskmap.ingest.job import ImportKind
 from riskmap.jobs.runner import Runner
 from riskmap.settings import Settings
 

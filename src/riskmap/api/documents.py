@@ -27,8 +27,10 @@ def wanted(request: Request) -> str:
     InputError
         Another parameter, or another form.
     """
+    # First: whoever wants HTML is told of another parameter in HTML.
+    as_html = html.wanted(request, "json")
     parameters(request, {"f"})
-    return "html" if html.wanted(request, "json") else "json"
+    return "html" if as_html else "json"
 
 
 def both_forms(request: Request, media: str = JSON) -> Links:

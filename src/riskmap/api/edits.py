@@ -62,14 +62,38 @@ async def _content(request: Request) -> bytes:
 Content = Annotated[bytes, Depends(_content)]
 
 
-def _documented(media: tuple[str, ...], **success: str) -> dict[str, Any]:
-    """Return what OpenAPI says of a body that is read by hand."""
-    feature = {"schema": {"type": "object"}}
+def _header(name: str, schema: dict[str, Any], about: str) -> dict[str, Any]:
+    said = {"description": about, "schema": schema}
+    return {"name": name, "in": "header", "required": False, **said}
+
+
+_CONTENT_CRS: Final = _header(
+    "Content-Crs",
+    {"type": "string"},
+    "请求体的坐标系 | CRS of the body, <URI>: one that the collection serves; default CRS84",
+)
+_PREFER: Final = _header(
+    "Prefer",
+    {"type": "string", "enum": ["return=minimal", "return=representation"]},
+    "是否返回要素 | whether the feature is wanted back",
+)
+_FEATURE: Final = {
+    "type": "object",
+    "required": ["type", "geometry", "properties"],
+    "properties": {
+        "type": {"type": "string", "enum": ["Feature"]},
+        "geometry": {"type": "object"},
+        "properties": {"type": "object"},
+    },
+}
+
+
+def _described(media: tuple[str, ...], schema: dict[str, Any]) -> dict[str, Any]:
+    """Return what the API's description says of a body that is read by hand, and its headers."""
+    content = {one: {"schema": schema} for one in media}
     return {
-        "openapi_extra": {
-            "requestBody": {"required": True, "content": dict.fromkeys(media, feature)}
-        },
-        "responses": {int(name[1:]): {"description": words} for name, words in success.items()},
+        "requestBody": {"required": True, "content": content},
+        "parameters": [_CONTENT_CRS, _PREFER],
     }
 
 
@@ -109,7 +133,7 @@ def _allowed(
     summary="新建要素 Create a feature",
     response_model=None,
     status_code=201,
-    **_documented(_FEATURE_MEDIA, _201="created; Location says where it is"),
+    openapi_extra=_described(_FEATURE_MEDIA, _FEATURE),
 )
 def create(layer_id: str, request: Request, ctx: Ctx, who: Editor, content: Content) -> Response:
     """Store a new feature; the database gives its id."""
@@ -127,7 +151,7 @@ def create(layer_id: str, request: Request, ctx: Ctx, who: Editor, content: Cont
     summary="替换要素 Replace a feature",
     response_model=None,
     status_code=204,
-    **_documented(_FEATURE_MEDIA, _200="replaced, as asked for by Prefer", _204="replaced"),
+    openapi_extra=_described(_FEATURE_MEDIA, _FEATURE),
 )
 def replace(
     layer_id: str, feature_id: str, request: Request, ctx: Ctx, who: Editor, content: Content
@@ -142,7 +166,7 @@ def replace(
     summary="修改要素 Change a feature",
     response_model=None,
     status_code=204,
-    **_documented(_PATCH_MEDIA, _200="changed, as asked for by Prefer", _204="changed"),
+    openapi_extra=_described(_PATCH_MEDIA, {"type": "object"}),
 )
 def patch(
     layer_id: str, feature_id: str, request: Request, ctx: Ctx, who: Editor, content: Content
@@ -168,7 +192,6 @@ def _changed(
     summary="删除要素 Delete a feature",
     response_model=None,
     status_code=204,
-    responses={204: {"description": "deleted; the history keeps it"}},
 )
 def remove(layer_id: str, feature_id: str, request: Request, ctx: Ctx, who: Editor) -> Response:
     """Delete a feature; If-Match says which version it was. The history keeps it."""

@@ -304,10 +304,8 @@ def _writer(
                     value=f"{count:,}",
                     most=f"{workbook.MOST_ROWS:,}",
                 )
-            with (
-                session.batches(workbook.statement(query, about.time_zone)) as batches,
-                work.path.open("wb") as file,
-            ):
+            batches = session.batches(workbook.statement(query, about.time_zone))
+            with work.path.open("wb") as file:
                 workbook.write(
                     file,
                     query,
@@ -324,7 +322,8 @@ def _writer(
         from riskmap.features.formats import arrow, flatgeobuf, geoparquet  # noqa: PLC0415
 
         write = {FLATGEOBUF: flatgeobuf.write, GEOPARQUET: geoparquet.write}[chosen]
-        with work.opened() as session, session.batches(arrow.statement(query)) as batches:
+        with work.opened() as session:
+            batches = session.batches(arrow.statement(query))
             write(work.path, query, batches, check=work.check)
 
     return xlsx if chosen is XLSX else arrow

@@ -201,7 +201,7 @@ def problem(
         title=title,
         problem=body,
         given=given,
-        position=body.get("position"),
+        at=body.get("at"),
         form=Form.of(request, without=parameter) if searched else None,
         trail=(Crumb(both("html.collections"), "/collections"), Crumb(title)),
     )

@@ -278,6 +278,38 @@ async def item_page(
     )
 
 
+async def search_page(
+    request: Request, ctx: Context, who: Caller, lang: Lang, body: dict[str, Any]
+) -> Response:
+    """Show what was found over all layers.
+
+    Parameters
+    ----------
+    body
+        The resource's GeoJSON.
+    """
+    async with ctx.database.read_async() as session:
+        city = await read_city(session)
+    hits = []
+    for one in body["features"]:
+        said = one["properties"]
+        layer = ctx.catalog.find(said["layer"])
+        name = name_of(said, said["feature_id"], lang)
+        hits.append((layer, said["feature_id"], name, _level(layer, said), said))
+    return html.page(
+        request,
+        lang,
+        "search.html",
+        headers=cache_headers(who),
+        title=both("search.title"),
+        trail=(Crumb(both("html.collections"), "/collections"), Crumb(both("search.title"))),
+        city=city,
+        formats=_formats(request),
+        hits=hits,
+        form=Form.of(request),
+    )
+
+
 def child_fields(child: Child, who: Caller) -> list[Field]:
     """Return the fields of a child that the caller may see."""
     return [one for one in child.fields if who.reads_restricted or not one.restricted]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
@@ -28,6 +28,7 @@ from riskmap.db.sessions import Actor
 from riskmap.errors import ConflictError, InputError, NotFoundError, RiskmapError
 from riskmap.i18n import Lang
 from riskmap.ingest import store
+from riskmap.ingest.folders import Left
 from riskmap.ingest.job import (
     ENDINGS,
     Upload,
@@ -384,7 +385,7 @@ def _find(ctx: Context, import_id: str) -> Row[Any]:
         return store.get_import(session, number_)
 
 
-def _left(ctx: Context, row: Row[Any], stem: str) -> Path:
+def _left(ctx: Context, row: Row[Any], stem: Left) -> Path:
     """Return a file that an import left, or say why there is none."""
     if row.status in jobs.OPEN:
         raise NotFoundError("imports.open", parameter="id", value=row.id, status=row.status)
@@ -392,7 +393,7 @@ def _left(ctx: Context, row: Row[Any], stem: str) -> Path:
     if host is not None and host != ctx.folders.place():
         raise NotFoundError("imports.elsewhere", parameter="id", value=row.id)
     file = ctx.folders.left(row.id, stem)
-    if file is None or not file.stat().st_size:
+    if file is None:
         raise NotFoundError(f"imports.none_{stem}", parameter="id", value=row.id)
     return file
 
@@ -412,9 +413,9 @@ def _shown(
     links = [{"rel": "self", "type": "application/json", "href": here}]
     there = asked is None or asked.get(jobs.HOST) == ctx.folders.place()
     if row.status not in jobs.OPEN and there:
-        for stem in ("rejected", "problems"):
+        for stem in get_args(Left):
             file = ctx.folders.left(row.id, stem)
-            if file is not None and file.stat().st_size:
+            if file is not None:
                 media = _MEDIA.get(file.suffix, "application/x-ndjson")
                 links.append({"rel": stem, "type": media, "href": f"{here}/{stem}"})
     if row.status == "done" and not (row.report or {}).get("dry_run"):

@@ -74,7 +74,8 @@ _WORDS: Final = {
 _PROBLEM: Final = {"$ref": "#/components/responses/problem"}
 PROBLEM_RESPONSE: Final[dict[str, Any]] = {
     "description": "RFC 9457: `parameter` 指出问题所在 names what is at fault",
-    "content": {PROBLEM: {"schema": ref("problem")}},
+    # To whoever asked for a page the problem is told as one.
+    "content": {PROBLEM: {"schema": ref("problem")}, HTML: {"schema": {"type": "string"}}},
 }
 
 

@@ -85,7 +85,8 @@ def _shared(name: str, schema: Schema, zh: str, en: str) -> Parameter:
 
 BBOX: Final = _shared(
     "bbox",
-    listed(_NUMBER, minItems=4, maxItems=6),
+    # Four or six: five are no box.
+    listed(_NUMBER, minItems=4, maxItems=6, **{"not": {"minItems": 5, "maxItems": 5}}),
     "只要与此范围相交的要素:西,南,东,北(带高程时为六个数);坐标系由 bbox-crs 或 datum 说明",
     "only what meets this box: west,south,east,north, or six numbers with heights; measured in "
     "bbox-crs or in the datum",
@@ -121,7 +122,7 @@ _Q: Final = _shared(
     "全文检索:所有词都要出现",
     "full text search: all of these words",
 )
-LAYER_LIST: Final = listed({"type": "string", "format": "layer"}, minItems=1)
+LAYER_LIST: Final = listed({"type": "string", "format": "layer"}, minItems=1, uniqueItems=True)
 # What selects features: of every resource that takes a query.
 NARROWING: Final = (
     BBOX,
@@ -170,7 +171,7 @@ PAGING: Final = (
     ),
     _shared(
         "sortby",
-        listed({"type": "string", "format": "sort-key"}, minItems=1, maxItems=8),
+        listed({"type": "string", "format": "sort-key"}, minItems=1, maxItems=8, uniqueItems=True),
         "排序:属性名,前加 - 为降序;空值总在最后",
         "order: names of properties, with - descending; nulls come last",
     ),
@@ -259,12 +260,14 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
         *NARROWING,
         Parameter(
             "group_by",
-            listed({"type": "string", "format": "group-key"}, minItems=1, maxItems=3),
+            listed(
+                {"type": "string", "format": "group-key"}, minItems=1, maxItems=3, uniqueItems=True
+            ),
             Text("按这些属性分组", "properties to group by"),
         ),
         Parameter(
             "sum",
-            listed({"type": "string", "format": "sum-key"}, minItems=1),
+            listed({"type": "string", "format": "sum-key"}, minItems=1, uniqueItems=True),
             Text("对这些数值属性求和", "numeric properties to add up"),
         ),
         Parameter(

@@ -66,7 +66,7 @@ def problem_body(error: RiskmapError, lang: Lang, instance: str, status: int) ->
     }
     if error.parameter is not None:
         body["parameter"] = error.parameter
-    for name in ("row", "distance_m", "known", "problems"):
+    for name in ("row", "distance_m", "known", "problems", "at"):
         if name in error.values:
             body[name] = error.values[name]
     return body

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from riskmap.api import html
 from riskmap.api.deps import Ctx, Language, Who, bbox, integer, number, parameters
+from riskmap.api.html_features import search_page
 from riskmap.api.links import GEOJSON, JSON, Links, address, base, cache_headers, link
 from riskmap.catalog.spec import Layer, Role
 from riskmap.crs.datum import (
@@ -61,8 +62,7 @@ async def find(request: Request, ctx: Ctx, who: Who, lang: Language) -> Response
         "links": [link(str(address(request)), "self", GEOJSON)],
     }
     if as_html:
-        title = html.both("search.title")
-        return await html.document(request, ctx, lang, title=title, body=body)
+        return await search_page(request, ctx, who, lang, body)
     return Response(orjson.dumps(body), media_type=GEOJSON, headers=cache_headers(who))
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from riskmap.cli.imports import copy_rejected
 from riskmap.cli.opening import opened, out, tell
+from riskmap.errors import NotFoundError
 from riskmap.i18n import LANGS, say
 
 imports_app = typer.Typer(help="导入记录 The list of imports", no_args_is_help=True)
@@ -60,12 +61,16 @@ def rejected(
     output: Annotated[Path, typer.Option("-o", "--output", help="写到哪里 Where to")],
 ) -> None:
     """取出被拒收的行,每行附原因 Fetch the refused rows, each with its reason."""
-    from riskmap.ingest.store import get_import, rejected_file
+    from riskmap.ingest.folders import Folders
+    from riskmap.ingest.store import get_import
 
     with opened() as ready:
         with ready.database.read() as session:
             get_import(session, import_id)
-        copy_rejected(rejected_file(ready.settings.data_dir, import_id), output)
+        file = Folders(ready.settings.data_dir).left(import_id, "rejected")
+        if file is None:
+            raise NotFoundError("imports.none_rejected", parameter="import_id", value=import_id)
+        copy_rejected(file, output)
 
 
 @imports_app.command("undo")

@@ -136,13 +136,13 @@ def import_layer(
 
 def _keep_rejected(work: Path, data_dir: Path, import_id: int | None, target: Path | None) -> None:
     """Keep the refused rows under the import's number, and copy them where they are wanted."""
-    from riskmap.ingest.store import import_folder
+    from riskmap.ingest.folders import Folders
 
     made = sorted(work.glob("rejected.*"))
     if not made:
         return
     if import_id is not None:
-        folder = import_folder(data_dir, import_id)
+        folder = Folders(data_dir).of(import_id)
         folder.mkdir(parents=True, exist_ok=True)
         for kept in (*made, *work.glob("problems.jsonl")):
             shutil.copy(kept, folder)

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 import numpy as np
@@ -24,7 +24,7 @@ from pyproj.exceptions import CRSError
 from pyproj.transformer import TransformerGroup
 
 from riskmap.errors import InputError
-from riskmap.units import WGS84
+from riskmap.units import WGS84, Bbox
 
 _CODE: Final = re.compile(r"EPSG:(\d{1,6})", re.ASCII | re.IGNORECASE)
 
@@ -84,12 +84,36 @@ class EpsgCrs:
     def _transformer(self) -> Transformer:
         geodetic = self._crs.geodetic_crs
         if not self.datum_shift or geodetic is None:
-            return Transformer.from_crs(self._crs, WGS84, always_xy=True)
+            # PROJ chooses anew for every position, and where none of its operations was made for
+            # the place it takes a ballpark one: the numbers of an old datum as those of WGS 84.
+            # Between CGCS2000 and WGS 84 it has no other, and none is needed.
+            alike = _is_wgs84_alike(geodetic)
+            return Transformer.from_crs(self._crs, WGS84, always_xy=True, allow_ballpark=alike)
         shift = ToWGS84Transformation(geodetic, *self.datum_shift)
         bound = BoundCRS(
             source_crs=self._crs, target_crs=CRS.from_epsg(WGS84), transformation=shift
         )
         return Transformer.from_crs(bound, WGS84, always_xy=True)
+
+    @cached_property
+    def _areas(self) -> tuple[Bbox, ...]:
+        """Where the way to WGS 84 holds; none: everywhere."""
+        geodetic = self._crs.geodetic_crs
+        if self.datum_shift or geodetic is None or _is_wgs84_alike(geodetic):
+            return ()
+        return _areas_of(geodetic)
+
+    def _elsewhere(self, lonlat: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Say which positions lie where no way to WGS 84 was made for."""
+        if not self._areas:
+            return np.zeros(len(lonlat), dtype=np.bool_)
+        lon, lat = lonlat[:, 0], lonlat[:, 1]
+        within = np.zeros(len(lonlat), dtype=np.bool_)
+        for west, south, east, north in self._areas:
+            # An area across the antimeridian has its west east of its east.
+            wide = (west <= lon) & (lon <= east) if west <= east else (west <= lon) | (lon <= east)
+            within |= wide & (south <= lat) & (lat <= north)
+        return ~within
 
     @cached_property
     def _false_easting_m(self) -> float | None:
@@ -107,12 +131,14 @@ class EpsgCrs:
 
         What cannot be converted comes back as infinity: the caller says which row that is. So do
         eastings that carry the number of another zone, or one where the code has none: some of
-        them PROJ would place on the other side of the earth.
+        them PROJ would place on the other side of the earth. So do positions far from the land
+        that an old datum was made for, where its shift is anybody's guess.
         """
         xy = xy[:, ::-1] if self.north_first else xy
         if self.code == WGS84:
             return np.array(xy, dtype=np.float64)
         lonlat = np.column_stack(self._transformer.transform(xy[:, 0], xy[:, 1]))
+        lonlat[self._elsewhere(lonlat)] = np.inf
         central = self._false_easting_m
         if central is not None:
             other = np.abs(xy[:, 0] - central) > _FARTHEST_M
@@ -122,12 +148,16 @@ class EpsgCrs:
         return lonlat
 
     def from_wgs84(self, lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Convert longitude and latitude, shape (n, 2), to positions of this system."""
+        """Convert longitude and latitude, shape (n, 2), to positions of this system.
+
+        What cannot be converted comes back as infinity, as in `to_wgs84`.
+        """
         if self.code == WGS84:
             xy = np.array(lonlat, dtype=np.float64)
         else:
             back = self._transformer.transform(lonlat[:, 0], lonlat[:, 1], direction="INVERSE")
             xy = np.column_stack(back)
+            xy[self._elsewhere(lonlat)] = np.inf
         return xy[:, ::-1] if self.north_first else xy
 
     def is_same_as(self, declared: str) -> bool:
@@ -216,12 +246,32 @@ def _unknown_to_proj(base: CRS) -> str | None:
     code = base.to_epsg() or 0
     if code in _SILENTLY_WRONG:
         return _SILENTLY_WRONG[code]
-    if code in _WGS84_ALIKE:
-        return None
-    best = TransformerGroup(base, WGS84, always_xy=True).transformers
-    if best and "ballpark" not in best[0].description.lower():
+    if code in _WGS84_ALIKE or _ways_of(base):
         return None
     return str(base.name)
+
+
+def _is_wgs84_alike(base: CRS | None) -> bool:
+    return base is not None and base.to_epsg() in _WGS84_ALIKE
+
+
+def _ways_of(base: CRS) -> list[Transformer]:
+    """Return PROJ's operations to WGS 84, without the ballpark one that fits everywhere."""
+    # `allow_ballpark=False` of TransformerGroup ends in an IndexError where nothing else is left.
+    ways = TransformerGroup(base, WGS84, always_xy=True).transformers
+    return [way for way in ways if "ballpark" not in way.description.lower()]
+
+
+@lru_cache(maxsize=32)
+def _areas_of(base: CRS) -> tuple[Bbox, ...]:
+    """Return the boxes where a datum's way to WGS 84 holds, in longitude and latitude.
+
+    Those of the operations, and that of the datum itself: Hanoi lies in Indian 1960's area (102
+    to 110 E, 8 to 23 N) but north of all its operations (below 18 N). The nearest one, whose
+    shift is 440 m there, is some tens of metres off; no shift would be off by all of it.
+    """
+    areas = [base.area_of_use, *(way.area_of_use for way in _ways_of(base))]
+    return tuple(Bbox(*area.bounds) for area in areas if area is not None)
 
 
 def _read_shift(numbers: Sequence[float]) -> tuple[float, ...]:

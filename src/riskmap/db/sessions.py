@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import psycopg
 from psycopg import Error as DriverError
 from psycopg import InterfaceError as DriverInterfaceError
 from psycopg import OperationalError as DriverOperationalError
@@ -23,15 +22,17 @@ from sqlalchemy import (
     CursorResult,
     Engine,
     Executable,
+    Select,
     create_engine,
     make_url,
     text,
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncResult, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from riskmap.db import raw
+from riskmap.db import cursors
+from riskmap.db.cursors import Row, batches
 from riskmap.errors import SetupError, UnavailableError
 from riskmap.settings import Settings
 
@@ -68,17 +69,13 @@ class ReadSession:
             {"ms": str(round(timeout_s * 1000))},
         )
 
-    @contextmanager
-    def batches(self, statement: Executable) -> Iterator[Iterator[list[raw.Row]]]:
-        """Read a statement's rows through a server cursor, texts as their bytes."""
-        driver = self._connection.connection.driver_connection
-        with raw.opened(cast("psycopg.Connection[Any]", driver), statement) as found:
-            yield found
+    def batches(self, statement: Select[Any]) -> Iterator[Sequence[Row]]:
+        """Run a statement through a server cursor: see `riskmap.db.cursors.waited_batches`."""
+        return cursors.waited_batches(self._connection, "rows", statement)
 
     def cancel(self) -> None:
         """Cancel what another thread runs in this session."""
-        driver = self._connection.connection.driver_connection
-        cast("psycopg.Connection[Any]", driver).cancel_safe(timeout=_CANCEL_PATIENCE_S)
+        cursors.driver_of(self._connection).cancel_safe(timeout=_CANCEL_PATIENCE_S)
 
 
 class WriteSession(ReadSession):
@@ -102,6 +99,7 @@ class AsyncReadSession:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self._cursors = 0
 
     async def execute(
         self, statement: Executable, parameters: Parameters = None
@@ -120,19 +118,10 @@ class AsyncReadSession:
             {"ms": str(round(timeout_s * 1000))},
         )
 
-    async def batches(self, statement: Executable) -> AsyncGenerator[list[raw.Row]]:
-        """Yield a statement's rows through a server cursor, texts as their bytes."""
-        found = await self._connection.get_raw_connection()
-        driver = cast("psycopg.AsyncConnection[Any]", found.driver_connection)
-        async with aclosing(raw.stream(driver, statement)) as batches:
-            async for batch in batches:
-                yield batch
-
-    async def stream(self, statement: Executable, *, batch: int = 500) -> AsyncResult[Any]:
-        """Run a statement through a server cursor: memory holds one batch of rows."""
-        return await self._connection.stream(
-            statement, execution_options={"yield_per": batch, "stream_results": True}
-        )
+    def batches(self, statement: Select[Any]) -> AsyncGenerator[Sequence[Row]]:
+        """Run a statement through a server cursor: see `riskmap.db.cursors.batches`."""
+        self._cursors += 1
+        return batches(self._connection, f"rows_{self._cursors}", statement)
 
 
 def _url(value: str, parameter: str) -> URL:

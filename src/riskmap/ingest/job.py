@@ -1,18 +1,10 @@
-"""An import as a job: its options as JSON, its folder, its run.
-
-`<data folder>/imports/<id>/` holds `upload/<file>` until the import has ended, and afterwards what
-it left: `problems.jsonl` and `rejected.<ending>`.
-"""
+"""An import as a job: its options as JSON, its run."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import logging
-import os
-import secrets
-import shutil
-import time
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,13 +21,13 @@ from riskmap.db.city import City, read_city
 from riskmap.db.sessions import Actor, Database, WriteSession
 from riskmap.errors import InputError, UnprocessableError
 from riskmap.ingest import store
+from riskmap.ingest.folders import Folders
 from riskmap.ingest.load import check_mode
 from riskmap.ingest.mapping import FieldMapping, Plan
 from riskmap.ingest.readers import READERS
-from riskmap.ingest.report import ImportRejectedError, Problem, shorten
+from riskmap.ingest.report import ImportRejectedError, ImportReport, Problem, shorten
 from riskmap.ingest.run import ImportOptions, Limits, import_file
 from riskmap.jobs import store as jobs
-from riskmap.jobs.identity import is_gone, new_name
 from riskmap.jobs.runner import Handle
 from riskmap.jobs.store import HOST, Job
 
@@ -44,11 +36,8 @@ log = logging.getLogger("riskmap")
 KIND: Final = "import"
 # What can come as one file: a shapefile and a geodatabase are several, and come in a zip.
 ENDINGS: Final = tuple(ending for ending in READERS if ending not in (".shp", ".gdb"))
-_UPLOAD: Final = "upload"
-_INCOMING: Final = "incoming-"
 # File systems take 255 bytes; a Chinese character has three.
 _MAX_NAME_BYTES: Final = 200
-_DAY_S: Final = 86_400
 
 
 def options_to_json(options: ImportOptions) -> dict[str, Any]:
@@ -106,83 +95,6 @@ def safe_name(given: str) -> str:
         )
     stem = path.stem.encode()[: _MAX_NAME_BYTES - len(path.suffix)].decode(errors="ignore")
     return stem + path.suffix
-
-
-class Folders:
-    """The folders of imports in a data folder."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self.root = data_dir.absolute() / "imports"
-        self._place = ""
-
-    def of(self, import_id: int) -> Path:
-        """Return the folder of one import."""
-        return self.root / str(import_id)
-
-    def upload(self, import_id: int, file: str) -> Path:
-        """Return where the file of one import is until it has ended."""
-        return self.of(import_id) / _UPLOAD / file
-
-    def place(self) -> str:
-        """Return the name of this data folder, by which a job's host is known.
-
-        It is kept in the folder itself: a host's name may change, and two hosts may share one.
-        """
-        if self._place:
-            return self._place
-        self.root.mkdir(parents=True, exist_ok=True)
-        file = self.root / "place"
-        # A link is made whole or not at all: of two processes at once one wins, both read it.
-        made = self.root / f"place-{secrets.token_hex(8)}"
-        if not file.exists():
-            made.write_text(secrets.token_hex(16), encoding="ascii")
-            try:
-                os.link(made, file)
-            except FileExistsError:
-                log.debug("another process named the place")
-            finally:
-                made.unlink()
-        self._place = file.read_text(encoding="ascii").strip()
-        return self._place
-
-    def incoming(self) -> Path:
-        """Make a folder for a file that arrives; its name tells whose it is."""
-        folder = self.root / (_INCOMING + new_name().replace("/", "+"))
-        (folder / _UPLOAD).mkdir(parents=True)
-        return folder
-
-    def adopt(self, incoming: Path, import_id: int) -> None:
-        """Make an incoming folder the folder of an import."""
-        # An id that was given before can only stem from a transaction that was never committed.
-        shutil.rmtree(self.of(import_id), ignore_errors=True)
-        # To `prune` it is as old as its transaction, not as its first byte.
-        os.utime(incoming)
-        incoming.rename(self.of(import_id))
-
-    def left(self, import_id: int, stem: str) -> Path | None:
-        """Return what an import left, by the start of its name: `rejected`, `problems`."""
-        found = sorted(self.of(import_id).glob(f"{stem}.*"))
-        return found[0] if found else None
-
-    def prune(self, open_ids: set[int], keep_days: int) -> None:
-        """Remove what nobody needs: uploads that were cut, files of imports that have ended."""
-        if not self.root.is_dir():
-            return
-        now = time.time()
-        for folder in self.root.iterdir():
-            if not folder.is_dir():
-                continue
-            age_days = (now - folder.stat().st_mtime) / _DAY_S
-            if folder.name.startswith(_INCOMING):
-                owner = folder.name.removeprefix(_INCOMING).replace("+", "/")
-                if is_gone(owner) or age_days > 1:
-                    shutil.rmtree(folder, ignore_errors=True)
-            elif folder.name.isdecimal() and int(folder.name) not in open_ids:
-                # A minute: its transaction may be about to commit.
-                if age_days > keep_days:
-                    shutil.rmtree(folder, ignore_errors=True)
-                elif age_days * _DAY_S > 60:
-                    shutil.rmtree(folder / _UPLOAD, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +197,8 @@ class ImportKind:
         with self._database.read() as session:
             city = read_city(session)
 
-        def settle(session: WriteSession, status: str) -> None:
+        def settle(session: WriteSession, report: ImportReport) -> None:
+            status = "rejected" if report.refused else "done"
             handle.finish(session, {"import_id": import_id, "status": status})
 
         try:
@@ -301,12 +214,11 @@ class ImportKind:
                 import_id=import_id,
                 work_dir=self._folders.of(import_id),
                 limits=self._limits,
-                before_commit=lambda session, _report: settle(session, "done"),
+                before_commit=settle,
             )
         except ImportRejectedError:
-            # Why is in the import's report, which stands already.
-            with self._database.write(handle.actor) as session:
-                settle(session, "rejected")
+            # Why is in the import's report, which stands beside the job's end.
+            log.info("import %d was rejected", import_id)
         return {}
 
     def ended(self, session: WriteSession, job: Job) -> None:
@@ -315,9 +227,7 @@ class ImportKind:
 
     def clean(self, job: Job) -> None:
         """Remove the file that was sent."""
-        folder = self._folders.of(int(job.parameters["import_id"]))
-        for part in (_UPLOAD, "workspace"):
-            shutil.rmtree(folder / part, ignore_errors=True)
+        self._folders.clear(int(job.parameters["import_id"]))
 
     def prepare(self) -> None:
         """Remove what earlier processes left."""

@@ -102,7 +102,8 @@ def import_file(
     limits
         Memory, time and size; None: the settings' defaults.
     before_commit
-        Called last in the transaction: what it writes is true exactly if the rows are there.
+        Called last in the transaction that loads the rows, or in the one that notes that they
+        were refused (`report.refused`): what it writes is true exactly if that is.
 
     Raises
     ------
@@ -133,6 +134,11 @@ def import_file(
             parent=os.getpid(),
         )
         run = _Run(request, progress, stop)
+
+        def keep_rejected() -> None:
+            if work_dir is not None and run.rejected:
+                _copy_rejected(request, stop)
+
         check_size(path, limits.max_mb)
         try:
             with ReaderProcess(request, cancelled=stop) as reader:
@@ -144,19 +150,23 @@ def import_file(
                     if before_commit is not None:
                         before_commit(session, report)
         except ImportRejectedError as error:
+            # First: whoever reads that it was rejected may ask for its rows at once.
+            keep_rejected()
+            if options.dry_run and import_id is None:
+                raise  # it has no row if all is well, either
+            refused = error.report
             # The row of an import that began in the transaction went with it.
             number = store.record_outcome(
                 database,
                 actor,
                 status="rejected",
-                report=error.report,
+                report=refused,
                 entry=run.entry(),
                 import_id=import_id,
+                before_commit=before_commit and (lambda session: before_commit(session, refused)),
             )
-            raise ImportRejectedError(replace(error.report, import_id=number)) from None
-        finally:
-            if work_dir is not None and run.rejected:
-                _copy_rejected(request, stop)
+            raise ImportRejectedError(replace(refused, import_id=number)) from None
+        keep_rejected()
         return report
 
 

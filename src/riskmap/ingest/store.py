@@ -6,9 +6,8 @@ both are there or neither. What ends otherwise is noted in a transaction of its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from sqlalchemy import ColumnElement, Row, Select, case, func, select, update
@@ -18,7 +17,7 @@ from riskmap.db.audit import record
 from riskmap.db.jsonb import storable
 from riskmap.db.sessions import Actor, Database, ReadSession, WriteSession
 from riskmap.db.tables import IMPORTS, JOBS
-from riskmap.errors import NotFoundError
+from riskmap.errors import ConflictError, NotFoundError
 from riskmap.ingest.report import ImportReport
 
 STATUSES: Final = ("queued", "running", "done", "rejected", "failed", "cancelled")
@@ -134,6 +133,11 @@ def finish_import(
     ----------
     known
         Columns that only the end tells, such as `sha256`.
+
+    Raises
+    ------
+    ConflictError
+        It has ended already, by a cancel or by another worker: the load must roll back.
     """
     values = {
         "status": "done",
@@ -145,8 +149,13 @@ def finish_import(
     }
     changed = (IMPORTS.c.layer, IMPORTS.c.file, IMPORTS.c.undo_of)
     found = session.execute(
-        update(IMPORTS).where(IMPORTS.c.id == import_id).values(values).returning(*changed)
-    ).one()
+        update(IMPORTS)
+        .where(IMPORTS.c.id == import_id, IMPORTS.c.status.in_(_OPEN))
+        .values(values)
+        .returning(*changed)
+    ).one_or_none()
+    if found is None:
+        raise ConflictError("imports.ended", parameter="import_id", value=import_id)
     if report.get("dry_run"):  # queued to be only checked
         return
     counts = {name: report[name] for name in COUNTED if name in report}
@@ -166,6 +175,7 @@ def record_outcome(
     report: ImportReport | Mapping[str, Any] | None = None,
     entry: Entry | None = None,
     import_id: int | None = None,
+    before_commit: Callable[[WriteSession], None] | None = None,
 ) -> int:
     """Note in a transaction of its own that an import came to nothing; return its id.
 
@@ -175,6 +185,8 @@ def record_outcome(
         For an import without a row, or whose row went with the transaction that began it.
     import_id
         The row of an import that was queued.
+    before_commit
+        Called last in the transaction: what it writes is true exactly if the outcome is noted.
     """
     plain = report.to_json() if isinstance(report, ImportReport) else report
     with database.write(actor) as session:
@@ -185,6 +197,8 @@ def record_outcome(
         if plain is not None:
             plain = storable({**plain, "import_id": import_id})
         come_to_nothing(session, import_id, status, plain)
+        if before_commit is not None:
+            before_commit(session)
     return import_id
 
 
@@ -275,22 +289,3 @@ def _imports() -> Select[Any]:
         JOBS.c.cancel_asked,
         JOBS.c.parameters.label("job_parameters"),
     ).select_from(IMPORTS.outerjoin(JOBS, IMPORTS.c.job_id == JOBS.c.id))
-
-
-def import_folder(data_dir: Path, import_id: int) -> Path:
-    """Return the folder of an import's own files: the problems, the rejected rows."""
-    return data_dir / "imports" / str(import_id)
-
-
-def rejected_file(data_dir: Path, import_id: int) -> Path:
-    """Return the file of the rows that an import refused.
-
-    Raises
-    ------
-    NotFoundError
-        It refused none, or the file is not kept any more (or by another machine).
-    """
-    files = sorted(import_folder(data_dir, import_id).glob("rejected.*"))
-    if not files:
-        raise NotFoundError("imports.no_rejected", parameter="import_id", value=import_id)
-    return files[0]

@@ -37,8 +37,8 @@ Sql = ColumnElement[Any]
 
 # A power repeats its operands so often: its weight is the SQL's, and is capped.
 REPEATS: Final = 10
-_LARGEST: Final = Decimal("1e100")
-_SMALLEST: Final = Decimal("1e-100")
+_LARGEST: Final = Decimal("1e300")
+_SMALLEST: Final = Decimal("1e-300")
 _MOST_EXPONENT: Final = Decimal(1000)
 # e^690 is 1e299.6: within a double either way.
 _MOST_LN: Final = 690.0

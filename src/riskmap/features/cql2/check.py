@@ -83,10 +83,18 @@ def check(tree: Node, fields: Mapping[str, Field]) -> Expr:
 
 
 def _weight(expr: Expr) -> int:
-    """Return how many parts the SQL of an expression has: a power repeats its operands."""
+    """Return how many parts the SQL of an expression has, repetitions counted.
+
+    A power repeats its operands, and a list of anything but literals is compared item by item; of
+    literals it is one array.
+    """
     match expr:
         case Op(op="^", args=args):
             return 1 + REPEATS * sum(map(_weight, args))
+        case Op(op="in", args=(value, *items)):
+            if all(isinstance(one, Value) for one in items):
+                return 1 + _weight(value)
+            return 1 + sum(_weight(value) + _weight(one) for one in items)
         case Op(args=parts) | Elements(items=parts):
             return 1 + sum(map(_weight, parts))
     return 1
@@ -134,9 +142,8 @@ class _Checker:
     def _as(self, node: Node, wanted: Iterable[Type]) -> Expr:
         """Check a part that must be of one of these types."""
         types = set(wanted)
-        # One value in parentheses is no array where none is wanted.
-        if isinstance(node, Items) and len(node.items) == 1 and Type.ARRAY not in types:
-            node = node.items[0]
+        if Type.ARRAY not in types:
+            node = _single(node)
         found = self._expression(node)
         if found.type in types:
             return found
@@ -262,8 +269,10 @@ class _Checker:
 
 
 def _single(node: Node) -> Node:
-    """Return what stands alone in parentheses, or the node itself."""
-    return node.items[0] if isinstance(node, Items) and len(node.items) == 1 else node
+    """Return what stands alone in parentheses, or the node itself; JSON has no parentheses."""
+    if isinstance(node, Items) and len(node.items) == 1 and isinstance(node.at, int):
+        return node.items[0]
+    return node
 
 
 def _count(node: Call, count: int) -> tuple[Node, ...]:

@@ -25,7 +25,7 @@ MAX_TEXT: Final = 2_000
 MAX_NUMBER_DIGITS: Final = 64
 # Each % of a pattern multiplies the places where PostgreSQL tries the rest of it.
 MAX_WILDCARDS: Final = 16
-# Nodes of the SQL expression: a power repeats its operands (see `numbers`).
+# Parts of the SQL expression: a power repeats its operands (see `arithmetic`).
 MAX_WEIGHT: Final = 5_000
 # What an error repeats of the caller's text.
 SHOWN: Final = 40

@@ -58,11 +58,12 @@ def load(text: str | bytes) -> Any:
     InputError
         It is too large or no JSON.
     """
-    if len(text) > MAX_BYTES:
+    sent = text if isinstance(text, bytes) else text[: MAX_BYTES + 1].encode("utf-8", "replace")
+    if len(sent) > MAX_BYTES:
         raise fault("bytes", "", most=MAX_BYTES)
     try:
         # No NaN, no lone surrogates, and no nesting past its own limit: orjson refuses them.
-        return orjson.loads(text)
+        return orjson.loads(sent)
     except ValueError:
         raise fault("json", "") from None
 
@@ -166,6 +167,7 @@ class _Reader:
             parts = value.get("geometries")
             if not isinstance(parts, list):
                 raise fault("geometry", at)
+            check_items(len(parts), at)
             read = [
                 self._shape(one, f"{at}/geometries/{i}", level + 1) for i, one in enumerate(parts)
             ]
@@ -186,8 +188,7 @@ class _Reader:
         if not isinstance(value, list):
             raise fault("geometry", at)
         if depth > 1:
-            # Lists count like vertices: 60,000 empty ones have none.
-            self.budget.draw(at, len(value))
+            check_items(len(value), at)
             return [self._positions(one, at, depth - 1) for one in value]
         self.budget.draw(at, len(value))
         return [_numbers(one, at) for one in value]
@@ -223,7 +224,7 @@ def _polygon(rings: list[Any], at: str) -> Polygon:
 
 _BUILD: Final[dict[str, Callable[[list[Any], str], BaseGeometry]]] = {
     "Point": lambda positions, at: shapes.point(_flat(positions)),
-    "MultiPoint": lambda positions, at: shapely.MultiPoint(_flat(positions)),
+    "MultiPoint": lambda positions, at: shapes.multipoint(_flat(positions)),
     "LineString": lambda positions, at: shapely.LineString(_flat(positions)),
     "MultiLineString": lambda lines, at: shapely.MultiLineString([_flat(one) for one in lines]),
     "Polygon": _polygon,

@@ -105,10 +105,14 @@ class _Parser:
         return Call(at, word, tuple(parts), depth)
 
     def _negation(self) -> Node:
-        at = self.scanner.token.at
-        if not self.scanner.accept_word("not"):
-            return self._predicate()
-        return self._call(at, "not", self._deeper(self._negation, at))
+        places = []
+        while self.scanner.at_word("not"):
+            places.append(self.scanner.take().at)
+            check_depth(len(places), places[-1])
+        found = self._predicate()
+        for at in reversed(places):
+            found = self._call(at, "not", found)
+        return found
 
     def _predicate(self) -> Node:
         at = self.scanner.token.at

@@ -6,7 +6,6 @@ cheaper to move than a million rows.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final
@@ -29,6 +28,9 @@ from riskmap.units import WGS84
 # 5,000 parts all the same, which bounds what is added.
 _PART_M: Final = 100.0
 _PARTS: Final = 5_000
+_RETURN_M: Final = 1.0
+# No system measures 1,000,000 km from its origin (zone numbers before the easting reach 60,000).
+_FARTHEST_M: Final = 1e9
 # Where the border of the world was written with decimals.
 _SLACK_DEG: Final = 1e-9
 # WKB of a point without a position has NaN in it: empty shapes skip the test of positions.
@@ -40,7 +42,7 @@ def _to_wgs84(srid: int) -> Transformer:
     return Transformer.from_crs(srid, WGS84, always_xy=True)
 
 
-def _moved(shape: BaseGeometry, crs: ServedCrs) -> BaseGeometry:
+def _moved(shape: BaseGeometry, crs: ServedCrs, at: At) -> BaseGeometry:
     """Return a shape of a system, its east first, in WGS 84."""
     if crs.srid == WGS84:
         return shape
@@ -50,7 +52,12 @@ def _moved(shape: BaseGeometry, crs: ServedCrs) -> BaseGeometry:
     transformer = _to_wgs84(crs.srid)
 
     def move(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
+        found = np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
+        # Past its edge a projection repeats itself: what does not come back was never on it.
+        back = np.column_stack(transformer.transform(found[:, 0], found[:, 1], direction="INVERSE"))
+        if not bool(np.all(np.abs(back - xy) <= _RETURN_M)):
+            raise fault("world", at)
+        return found
 
     found: BaseGeometry = shapely.transform(shape, move)
     return found
@@ -82,11 +89,12 @@ def finish(shape: BaseGeometry, crs: ServedCrs, at: At, *, east_first: bool = Fa
     """
     shape = shapely.force_2d(shape)
     written = shapely.get_coordinates(shape)
-    if not np.isfinite(written).all():
+    # NaN is below nothing, infinity below no number.
+    if not bool(np.all(np.abs(written) < _FARTHEST_M)):
         raise fault("world", at)
     if crs.north_first and not east_first:
         shape = shapely.transform(shape, lambda xy: xy[:, ::-1])
-    shape = _moved(shape, crs)
+    shape = _moved(shape, crs, at)
     if not _in_world(shapely.get_coordinates(shape)):
         raise fault("world", at)
     if not shapely.is_valid(shape):
@@ -126,7 +134,7 @@ def box(numbers: Sequence[float], crs: ServedCrs, at: At) -> Shape:
         raise fault("bbox", at)
     half = len(numbers) // 2
     low, high = numbers[:2], numbers[half : half + 2]
-    if not all(map(math.isfinite, numbers)):
+    if not all(abs(one) < _FARTHEST_M for one in numbers):
         raise fault("world", at)
     (west, south), (east, north) = (
         (low[::-1], high[::-1]) if crs.north_first else (low, high)
@@ -166,6 +174,14 @@ def point(positions: Positions) -> BaseGeometry:
     if len(positions) > 1:
         raise ValueError("a point has one position")
     return shapely.Point(*positions)
+
+
+def multipoint(positions: Positions) -> Any:
+    """Make the points at once: one by one, 9,000 take 50 ms."""
+    if not positions:
+        return shapely.MultiPoint()
+    found: Any = shapely.multipoints(np.array(positions, dtype=np.float64))
+    return found
 
 
 def polygon(rings: Sequence[Positions]) -> Polygon:

@@ -12,7 +12,7 @@ from shapely.geometry.base import BaseGeometry
 
 from riskmap.crs.served import ServedCrs
 from riskmap.features.cql2 import shapes
-from riskmap.features.cql2.limits import Budget, check_depth
+from riskmap.features.cql2.limits import Budget, check_depth, check_items
 from riskmap.features.cql2.shapes import Positions
 from riskmap.features.cql2.tokens import NUMBER, Scanner
 from riskmap.features.cql2.tree import Shape
@@ -22,6 +22,10 @@ _NUMBER: Final = rf"[+-]?{NUMBER}"
 _POSITION: Final = rf"{_NUMBER}{_GAP}++{_NUMBER}(?:{_GAP}++{_NUMBER})?+{_GAP}*+"
 # A list of positions is read in one go: token by token, 10,000 of them would take 100 ms.
 _POSITIONS: Final = re.compile(rf"\({_GAP}*+({_POSITION}(?:,{_GAP}*+{_POSITION})*+)\)")
+
+# Points in parentheses of their own.
+_POINT: Final = rf"\({_GAP}*+{_POSITION}\){_GAP}*+"
+_POINTS: Final = re.compile(rf"\({_GAP}*+({_POINT}(?:,{_GAP}*+{_POINT})*+)\)")
 
 _Part = TypeVar("_Part")
 
@@ -101,17 +105,23 @@ def _tagged_text(scanner: Scanner, budget: Budget, depth: int) -> BaseGeometry:
 
 
 def _positions(scanner: Scanner, budget: Budget, depth: int = 0) -> Positions:
+    return _listed(_POSITIONS, scanner, budget)
+
+
+def _listed(pattern: re.Pattern[str], scanner: Scanner, budget: Budget) -> Positions:
     if not scanner.at_symbol("("):
         raise scanner.unexpected("(")
     at = scanner.token.at
-    match = _POSITIONS.match(scanner.text, at - 1)
+    match = pattern.match(scanner.text, at - 1)
     if match is None:
         scanner.take()
         raise scanner.unexpected("x y, x y, ...")
-    words = [one.split() for one in match[1].split(",")]
-    budget.draw(at, len(words))
+    # Counted before they are taken apart.
+    budget.draw(at, match[1].count(",") + 1)
     scanner.jump(match.end())
-    return [[float(number) for number in one] for one in words]
+    bare = match[1].replace("(", " ").replace(")", " ")
+    # Heights are left out: nothing here reads them.
+    return [list(map(float, one.split()[:2])) for one in bare.split(",")]
 
 
 def _ring(scanner: Scanner, budget: Budget, depth: int = 0) -> Positions:
@@ -126,22 +136,21 @@ def _list_of(
     found = [read(scanner, budget, depth)]
     while scanner.accept(","):
         found.append(read(scanner, budget, depth))
+        check_items(len(found), scanner.token.at)
     scanner.expect(")")
     return found
 
 
 def _points(scanner: Scanner, budget: Budget, depth: int) -> Positions:
     """Read positions, each in parentheses of its own or none of them, as is also in use."""
-    if not scanner.follows("("):
-        return _positions(scanner, budget)
-    return [one[0] for one in _list_of(_positions, scanner, budget, depth)]
+    return _listed(_POINTS if scanner.follows("(") else _POSITIONS, scanner, budget)
 
 
 _READERS: Final[dict[str, Callable[..., BaseGeometry]]] = {
     "point": shapes.point,
     "linestring": shapely.LineString,
     "polygon": shapes.polygon,
-    "multipoint": shapely.MultiPoint,
+    "multipoint": shapes.multipoint,
     "multilinestring": shapely.MultiLineString,
     "multipolygon": lambda parts: shapely.MultiPolygon([shapes.polygon(one) for one in parts]),
     "geometrycollection": shapely.GeometryCollection,

@@ -6,7 +6,7 @@ typed columns: thirty columns of a million rows never become Python objects.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from pyarrow import csv
 from sqlalchemy import Select, literal
 
 from riskmap.catalog.spec import Kind
-from riskmap.db.raw import Row
+from riskmap.db.cursors import Row
 from riskmap.features.formats.columns import (
     ID_COLUMN,
     Column,
@@ -76,7 +76,7 @@ def statement(query: FeatureQuery) -> Select[Any]:
 
 def record_batches(
     query: FeatureQuery,
-    batches: Iterator[list[Row]],
+    batches: Iterator[Sequence[Row]],
     *,
     lists: bool,
     check: Callable[[], None],
@@ -124,7 +124,7 @@ def _listed(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.Array:
     )
 
 
-def _geometries(batch: list[Row], query: FeatureQuery) -> pa.Array:
+def _geometries(batch: Sequence[Row], query: FeatureQuery) -> pa.Array:
     found = [row[1] for row in batch]
     if moved(query):
         turned = shapes(found, query.datum)

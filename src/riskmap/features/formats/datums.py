@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from riskmap.catalog.spec import Geometry
 from riskmap.crs.datum import DECIMALS, Datum, shapes_to_geojson
-from riskmap.db.raw import Row
+from riskmap.db.cursors import Row
 from riskmap.features.formats.columns import moved
 from riskmap.features.query import FeatureQuery
 
@@ -39,10 +39,10 @@ def places(wkb: Sequence[bytes], query: FeatureQuery) -> list[tuple[str, ...]]:
     return [("", "") if x != x else (repr(x), repr(y)) for x, y in pairs]  # noqa: PLR0124
 
 
-async def geojson(batch: list[Row], query: FeatureQuery) -> list[bytes]:
+async def geojson(batch: Sequence[Row], query: FeatureQuery) -> list[bytes]:
     """Return the features of a batch of `feature_columns` as GeoJSON."""
 
-    def around(batch: list[Row]) -> list[bytes]:
+    def around(batch: Sequence[Row]) -> list[bytes]:
         texts = shapes_to_geojson([row[1] for row in batch], query.datum)
         return [
             b"".join((before, shape.encode(), after))
@@ -53,7 +53,7 @@ async def geojson(batch: list[Row], query: FeatureQuery) -> list[bytes]:
 
 
 async def texts_of(
-    batch: list[Row], query: FeatureQuery, around: Callable[[list[Row]], list[bytes]]
+    batch: Sequence[Row], query: FeatureQuery, around: Callable[[Sequence[Row]], list[bytes]]
 ) -> list[bytes]:
     """Return the texts of a batch: its only column, or what is put `around` moved geometries."""
     if not moved(query):

@@ -6,14 +6,14 @@ and nulls never do. The columns and their headings are those that an import reco
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, FromClause, Select, func, literal
 
 from riskmap.catalog.spec import Kind
-from riskmap.db.raw import Row
+from riskmap.db.cursors import Row
 from riskmap.db.sessions import AsyncReadSession
 from riskmap.features.formats.columns import (
     Column,
@@ -102,7 +102,7 @@ def cell(query: FeatureQuery, column: Column, source: FromClause) -> ColumnEleme
     return literal('"') + func.replace(text, '"', '""') + literal('"')
 
 
-def _around(batch: list[Row], query: FeatureQuery) -> list[bytes]:
+def _around(batch: Sequence[Row], query: FeatureQuery) -> list[bytes]:
     """Put moved geometries between the halves of their rows."""
     texts = places([row[1] for row in batch], query)
     return [

@@ -6,14 +6,14 @@ wait in a file beside the one it makes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyogrio
 
 from riskmap.crs.datum import Datum
-from riskmap.db.raw import Row
+from riskmap.db.cursors import Row
 from riskmap.features.formats import arrow
 from riskmap.features.query import FeatureQuery
 
@@ -21,7 +21,7 @@ from riskmap.features.query import FeatureQuery
 def write(
     path: Path,
     query: FeatureQuery,
-    batches: Iterator[list[Row]],
+    batches: Iterator[Sequence[Row]],
     *,
     check: Callable[[], None],
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from pyproj import CRS
 
 from riskmap.crs.datum import Datum
 from riskmap.crs.served import CRS84
-from riskmap.db.raw import Row
+from riskmap.db.cursors import Row
 from riskmap.features.formats import arrow
 from riskmap.features.query import FeatureQuery
 
@@ -31,7 +31,7 @@ _KINDS: Final = {
 def write(
     path: Path,
     query: FeatureQuery,
-    batches: Iterator[list[Row]],
+    batches: Iterator[Sequence[Row]],
     *,
     check: Callable[[], None],
 ) -> None:

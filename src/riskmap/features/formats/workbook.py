@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 
 from riskmap.catalog.spec import Kind
-from riskmap.db.raw import Row
+from riskmap.db.cursors import Row
 from riskmap.features.formats.columns import (
     Column,
     as_text,
@@ -192,7 +192,7 @@ def _written(text: ColumnElement[Any]) -> ColumnElement[Any]:
 def write(
     file: IO[bytes],
     query: FeatureQuery,
-    batches: Iterator[list[Row]],
+    batches: Iterator[Sequence[Row]],
     about: About,
     *,
     count: int,
@@ -236,7 +236,7 @@ def write(
             package.writestr(name, _XML + text)
 
 
-def _texts(batch: list[Row], query: FeatureQuery) -> list[bytes]:
+def _texts(batch: Sequence[Row], query: FeatureQuery) -> list[bytes]:
     if not moved(query):
         return [row[0] for row in batch]
     texts = places([row[1] for row in batch], query)

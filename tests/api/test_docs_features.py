@@ -1,0 +1,31 @@
+"""Every address that docs/features.md shows is answered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api_help import Served, serving
+from riskmap.db.cluster import Cluster
+
+DOCS = (Path(__file__).parents[2] / "docs" / "features.md").read_text(encoding="utf-8")
+ADDRESSES = re.findall(r"^GET (/.*)$", DOCS, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def served(cluster: Cluster, migrated: str) -> Iterator[Served]:
+    with serving(cluster, migrated, rows=7) as made:
+        yield made
+
+
+def test_it_shows_some() -> None:
+    assert len(ADDRESSES) > 20
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_is_answered(served: Served, address: str) -> None:
+    answer = served.client.get(address)
+    assert answer.status_code == 200, answer.text
