@@ -7,6 +7,7 @@ The tree::
     │   ├── UnprocessableError  422  well formed, but it cannot be answered (far from any road)
     │   ├── MediaTypeError      415  the body is of a kind that this resource does not take
     │   └── TooLargeError       413  more than this service takes
+    ├── NotAcceptableError      406  none of the formats that Accept takes
     ├── UnauthenticatedError    401  a key that is missing where one is needed, wrong or revoked
     ├── ForbiddenError          403  a good key whose role does not reach
     ├── NotFoundError           404  no such layer, feature, tile, route
@@ -81,6 +82,12 @@ class TooLargeError(InputError):
     """More than this service takes."""
 
     status = 413
+
+
+class NotAcceptableError(RiskmapError):
+    """The caller takes none of the formats that there are."""
+
+    status = 406
 
 
 class UnauthenticatedError(RiskmapError):

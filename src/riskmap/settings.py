@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     )
     pool_size: Annotated[int, Field(ge=1, le=200)] = 8
     stream_timeout_s: Annotated[float, Field(gt=0, le=86400)] = 60.0
+    export_timeout_s: Annotated[float, Field(gt=0, le=86400)] = Field(
+        default=600.0, description="Time that a file of all features may take, seconds."
+    )
     statement_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
     import_memory_mb: Annotated[int, Field(ge=128, le=1 << 20)] = Field(
         default=1024, description="Memory of the process that reads a file to import, MB."

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from riskmap.analysis.service import AnalysisService
 from riskmap.catalog.registry import Catalog
 from riskmap.db.sessions import Database
+from riskmap.features.exports import Exports
 from riskmap.features.extents import Extents
 from riskmap.ingest.folders import Folders
 from riskmap.ingest.job import ImportKind
@@ -26,3 +27,4 @@ class Context:
     import_kind: ImportKind
     jobs: Runner
     extents: Extents
+    exports: Exports

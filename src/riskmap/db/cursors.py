@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any, Final
 
 from psycopg import AsyncConnection as DriverConnection
 from psycopg import AsyncCursor as DriverCursor
+from psycopg import Connection as WaitingConnection
 from psycopg import sql
+from psycopg.abc import AdaptContext
 from psycopg.types.string import ByteaBinaryLoader
-from sqlalchemy import Executable, Select
+from sqlalchemy import Connection, Executable, Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -63,8 +65,7 @@ async def batches(
     if not isinstance(driver, DriverConnection):
         raise TypeError(f"not psycopg's connection: {driver!r}")
     cursor = driver.cursor(binary=True)
-    for type_name in ("text", "varchar"):
-        cursor.adapters.register_loader(type_name, ByteaBinaryLoader)
+    _undecoded(cursor)
     asked = FIRST_ROWS
     waiting = asyncio.create_task(_fetch(cursor, name, asked))
     try:
@@ -84,9 +85,42 @@ async def batches(
         await asyncio.gather(waiting, return_exceptions=True)
 
 
+def driver_of(connection: Connection) -> WaitingConnection[Any]:
+    """Return the driver's own connection."""
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, WaitingConnection):
+        raise TypeError(f"not psycopg's connection: {driver!r}")
+    return driver
+
+
+def waited_batches(
+    connection: Connection, name: str, statement: Select[Any]
+) -> Iterator[Sequence[Row]]:
+    """Yield the rows as `batches` does, for a thread that waits for each."""
+    connection.execute(_Declare(name, statement))
+    with driver_of(connection).cursor(binary=True) as cursor:
+        _undecoded(cursor)
+        asked = FIRST_ROWS
+        rows: list[Row] = []
+        while not rows or len(rows) == asked:
+            asked = _next_size(rows) if rows else FIRST_ROWS
+            rows = cursor.execute(_forward(asked, name), prepare=False).fetchall()
+            if not rows:
+                return
+            yield rows
+
+
+def _undecoded(cursor: AdaptContext) -> None:
+    for type_name in ("text", "varchar"):
+        cursor.adapters.register_loader(type_name, ByteaBinaryLoader)
+
+
+def _forward(rows: int, name: str) -> sql.Composed:
+    return sql.SQL("FETCH FORWARD {} FROM {}").format(sql.Literal(rows), sql.Identifier(name))
+
+
 async def _fetch(cursor: DriverCursor[Row], name: str, rows: int) -> list[Row]:
-    fetch = sql.SQL("FETCH FORWARD {} FROM {}").format(sql.Literal(rows), sql.Identifier(name))
-    await cursor.execute(fetch, prepare=False)
+    await cursor.execute(_forward(rows, name), prepare=False)
     return await cursor.fetchall()
 
 

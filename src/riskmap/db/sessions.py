@@ -31,6 +31,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from riskmap.db import cursors
 from riskmap.db.cursors import Row, batches
 from riskmap.errors import SetupError, UnavailableError
 from riskmap.settings import Settings
@@ -38,6 +39,7 @@ from riskmap.settings import Settings
 API_ROLE: Final = "riskmap_api"
 
 STREAM_PATIENCE_S: Final = 5.0
+_CANCEL_PATIENCE_S: Final = 5.0
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -59,6 +61,21 @@ class ReadSession:
     def execute(self, statement: Executable, parameters: Parameters = None) -> CursorResult[Any]:
         """Run a statement with bound values."""
         return self._connection.execute(statement, parameters)
+
+    def limit_statements(self, timeout_s: float) -> None:
+        """Set how long a statement of this transaction may take, in place of the setting's."""
+        self.execute(
+            text("SELECT set_config('statement_timeout', :ms, true)"),
+            {"ms": str(round(timeout_s * 1000))},
+        )
+
+    def batches(self, statement: Select[Any]) -> Iterator[Sequence[Row]]:
+        """Run a statement through a server cursor: see `riskmap.db.cursors.waited_batches`."""
+        return cursors.waited_batches(self._connection, "rows", statement)
+
+    def cancel(self) -> None:
+        """Cancel what another thread runs in this session."""
+        cursors.driver_of(self._connection).cancel_safe(timeout=_CANCEL_PATIENCE_S)
 
 
 class WriteSession(ReadSession):
@@ -93,6 +110,13 @@ class AsyncReadSession:
     async def driver(self, sql: str, bound: Mapping[str, Any]) -> CursorResult[Any]:
         """Run a statement that was compiled before, its values bound by the driver."""
         return await self._connection.exec_driver_sql(sql, dict(bound))
+
+    async def limit_statements(self, timeout_s: float) -> None:
+        """Set how long a statement of this transaction may take, in place of the setting's."""
+        await self.execute(
+            text("SELECT set_config('statement_timeout', :ms, true)"),
+            {"ms": str(round(timeout_s * 1000))},
+        )
 
     def batches(self, statement: Select[Any]) -> AsyncGenerator[Sequence[Row]]:
         """Run a statement through a server cursor: see `riskmap.db.cursors.batches`."""

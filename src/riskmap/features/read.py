@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -44,15 +44,38 @@ async def revisions(
     return {row.layer: (row.revision, row.at) for row in rows}
 
 
-async def feature(session: AsyncReadSession, query: FeatureQuery) -> tuple[bytes, int]:
-    """Return one feature as GeoJSON text, and its version.
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A kind of GeoJSON: what a document of it says at its head, and what a feature is.
+
+    Parameters
+    ----------
+    columns
+        As `statements.feature_columns`, which are GeoJSON's own.
+    """
+
+    head: Callable[[FeatureQuery], dict[str, Any]]
+    columns: statements.FeatureColumns
+
+
+def _head(query: FeatureQuery) -> dict[str, Any]:
+    return {} if query.datum is Datum.WGS84 else {"datum": query.datum.value}
+
+
+GEOJSON: Final = Form(_head, statements.feature_columns)
+
+
+async def feature(
+    session: AsyncReadSession, query: FeatureQuery, form: Form = GEOJSON
+) -> tuple[bytes, int]:
+    """Return one feature as text, and its version.
 
     Raises
     ------
     NotFoundError
         The layer has no feature with this id; GoneError: it had one.
     """
-    row = (await session.execute(statements.one(query))).first()
+    row = (await session.execute(statements.one(query, form.columns))).first()
     if row is None:
         was_there = await history.gone_async(session, query)
         raise history.missing(query, was_there=was_there)
@@ -60,9 +83,9 @@ async def feature(session: AsyncReadSession, query: FeatureQuery) -> tuple[bytes
     columns: Row = tuple(row[1:])
     encoded = tuple(one.encode() if isinstance(one, str) else one for one in columns)
     (text,) = _texts([encoded], query)
-    if query.datum is not Datum.WGS84:
-        head, member = b'{"type":"Feature",', f'"datum":"{query.datum}",'.encode()
-        text = head + member + text.removeprefix(head)
+    if head := form.head(query):
+        start = b'{"type":"Feature",'
+        text = start + orjson.dumps(head)[1:-1] + b"," + text.removeprefix(start)
     return text, version
 
 
@@ -112,22 +135,21 @@ async def page(
     database: Database,
     query: FeatureQuery,
     links: Callable[[Neighbours], list[dict[str, Any]]],
+    form: Form = GEOJSON,
 ) -> AsyncIterator[bytes]:
     """Yield a FeatureCollection in pieces; memory holds one batch of rows."""
     backward = query.after is not None and query.after.backward
     columns = slice(len(keys(query)), -1 if backward else None)
     async with database.stream_async() as session:
         matched = await count(session, query)
-        head: dict[str, Any] = {"type": "FeatureCollection"}
-        if query.datum is not Datum.WGS84:
-            head["datum"] = query.datum.value
+        head: dict[str, Any] = {"type": "FeatureCollection", **form.head(query)}
         head["timeStamp"] = _now()
         if matched is not None:
             head["numberMatched"] = matched
         ready = orjson.dumps(head)[:-1] + b',"features":['
         returned, more = 0, False
         first = last = None
-        async with aclosing(session.batches(statements.page(query))) as batches:
+        async with aclosing(session.batches(statements.page(query, form.columns))) as batches:
             async for batch in batches:
                 kept: Sequence[Row] = batch
                 if backward and first is None and query.limit is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -37,7 +37,7 @@ from riskmap.units import WGS84
 _M_PER_DEGREE = 111_700
 
 
-def _child(source: FromClause, child: Child, *, restricted: bool) -> ColumnElement[Any]:
+def child_rows(source: FromClause, child: Child, *, restricted: bool) -> ColumnElement[Any]:
     """Return a child's rows; a caller who may not read restricted fields gets the public ones.
 
     Public are the fields that the child declares so, and no other key: what nobody modelled is
@@ -82,7 +82,7 @@ def _child(source: FromClause, child: Child, *, restricted: bool) -> ColumnEleme
     return func.coalesce(rows, nothing)
 
 
-def _properties(query: FeatureQuery, table: FromClause) -> ColumnElement[str]:
+def properties_text(query: FeatureQuery, table: FromClause) -> ColumnElement[str]:
     """Return the expression of a feature's properties as JSON text.
 
     The text of `row_to_json`, column by column: that function looks up the type of every value
@@ -94,7 +94,7 @@ def _properties(query: FeatureQuery, table: FromClause) -> ColumnElement[str]:
         plain = field.kind in (Kind.INTEGER, Kind.BOOLEAN)  # they print themselves as JSON
         values[field.name] = column if plain else func.to_json(column)
     for child in query.children:  # and so does jsonb
-        values[child.name] = _child(table, child, restricted=query.restricted)
+        values[child.name] = child_rows(table, child, restricted=query.restricted)
     members = []
     for place, (name, value) in enumerate(values.items()):
         key = f'{"," if place else ""}"{name}":'
@@ -152,7 +152,7 @@ def feature_columns(
         + cast(table.c.id, String)
         + literal(',"geometry":', String)
     )
-    after = literal(',"properties":', String) + _properties(query, table) + literal("}", String)
+    after = literal(',"properties":', String) + properties_text(query, table) + literal("}", String)
     if not query.geometry:
         return [(before + literal("null", String) + after).label("feature")]
     if query.datum is not Datum.WGS84:
@@ -162,17 +162,20 @@ def feature_columns(
     return [(before + shape + after).label("feature")]
 
 
-def page(query: FeatureQuery) -> Select[Any]:
+FeatureColumns = Callable[[FeatureQuery, FromClause | None], list[ColumnElement[Any]]]
+
+
+def page(query: FeatureQuery, columns: FeatureColumns = feature_columns) -> Select[Any]:
     """Return the rows of a page in order, and one more, which says whether more follow.
 
-    The columns are those of `feature_columns` and the values of the sort keys, `key_0` and so on
+    The columns are those of a feature and the values of the sort keys, `key_0` and so on
     (the last is the id). A page that is read backward has its extra row first, and how many rows
     there are as `total`.
     """
     table = table_for(query.layer)
     marks = [table.c[one.field.name].label(f"key_{n}") for n, one in enumerate(keys(query))]
     statement = (
-        select(*marks, *feature_columns(query))
+        select(*marks, *columns(query, None))
         .where(*conditions(query))
         .order_by(*ordering(query, table))
     )
@@ -193,10 +196,10 @@ def page(query: FeatureQuery) -> Select[Any]:
     return select(rows, func.count().over().label("total")).order_by(*back)
 
 
-def one(query: FeatureQuery) -> Select[Any]:
-    """Return version and `feature_columns` of the feature that the query names."""
+def one(query: FeatureQuery, columns: FeatureColumns = feature_columns) -> Select[Any]:
+    """Return version and columns of the feature that the query names."""
     table = table_for(query.layer)
-    return select(table.c.version, *feature_columns(query)).where(*conditions(query))
+    return select(table.c.version, *columns(query, None)).where(*conditions(query))
 
 
 def count(query: FeatureQuery, cap: int) -> Select[Any]:
