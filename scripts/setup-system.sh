@@ -1,8 +1,8 @@
 #!/bin/sh
 # Install from the distribution what riskmap needs and this machine lacks: PostgreSQL 15 or newer
-# with PostGIS, Python's venv, and for tests and pictures Chromium with Chinese fonts. Nothing
-# missing: silent and instant. Called by the Makefile with those of run, test and pictures that
-# are wanted.
+# with PostGIS, Python's venv, for tests and pictures Chromium with Chinese fonts, and for tests
+# GDAL's programs. Nothing missing: silent and instant. Called by the Makefile with those of run,
+# test and pictures that are wanted.
 #
 # Exit 2: something is missing that cannot be installed here; one sentence says what to do.
 set -eu
@@ -76,6 +76,17 @@ say_no_browser() {
         "This machine lacks Chromium or Chinese fonts, and they cannot be installed here: the browser tests are skipped."
 }
 
+# A client that the tests let read the service.
+lacks_gdal() {
+    case " $* " in *" test "*) ;; *) return 1 ;; esac
+    ! { command -v ogrinfo && command -v ogr2ogr; } >/dev/null
+}
+
+say_no_gdal() {
+    say "本机没有 GDAL 的命令(ogrinfo),且无法在此安装:用它读取服务的测试将跳过。" \
+        "This machine lacks GDAL's programs (ogrinfo), and they cannot be installed here: the tests that read the service by them are skipped."
+}
+
 may_install() {
     command -v apt-get >/dev/null || return 1
     [ "$(id -u)" -eq 0 ] || { command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; }
@@ -147,6 +158,9 @@ if [ "$*" != run ] || [ -z "${RISKMAP_DATABASE_URL:-}" ]; then
 fi
 if lacks_browser "$@"; then
     if may_install; then install_browser; else say_no_browser; fi
+fi
+if lacks_gdal "$@"; then
+    if may_install; then install gdal-bin; else say_no_gdal; fi
 fi
 [ -n "$missing" ] || exit 0
 

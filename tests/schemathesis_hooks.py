@@ -15,9 +15,12 @@ FORMATS = {
     "rfc3339-interval": ["2024-02-29T00:00:00Z", "../2024-01-01T00:00:00Z"],
     "words": ["避难", "name 3", "甲"],
     "property": ["code", "name"],
-    "sort-key": ["-code", "name", "id"],
+    "sort-key": [
+        *["code", "name", "name_en", "status", "-address", "version", "source_id", "-updated_at"],
+        "id",
+    ],
     "layer": ["shelters", "geohazard-points"],
-    "group-key": ["status", "admin_code"],
+    "group-key": ["status", "admin_code", "department"],
     "sum-key": ["position_accuracy_m"],
     "etag": ['"1"', '"7-abcdef12"'],
     # All of the id, forward, in the order of ids: such as the service itself makes.
@@ -35,7 +38,6 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
         return
     if "sortby" in query:  # a cursor is that of one order
         query.pop("cursor", None)
-        query["sortby"] = ["-code"]  # code and -code are one key twice
     if query.get("datum", "wgs84") != "wgs84":  # which no CRS names
         query.pop("crs", None)
         query.pop("bbox-crs", None)

@@ -214,3 +214,59 @@ def test_geojson_of_every_kind_keeps_all_but_its_positions(served: Served) -> No
 
 def _rounded(value: Any) -> Any:
     return json.loads(json.dumps(value), parse_float=lambda text: round(float(text), 7))
+
+
+@pytest.mark.parametrize("member", ["datum_shift", "to_datum_shift"])
+@pytest.mark.parametrize(
+    ("shift", "key"),
+    [
+        ([1.0] * 8, "body.invalid"),
+        (["x"] * 60_000, "body.invalid"),
+        ([1, 2], "crs.shift"),
+        ([1] * 6, "crs.shift"),
+        ([], "crs.refused"),
+        ([1, 2, "3"], "crs.shift"),
+        ([1, 2, True], "crs.shift"),
+        ([1, 2, None], "crs.shift"),
+        ([1, 2, [3]], "crs.shift"),
+        ([1, 2, 1e7], "crs.shift"),
+        ([1, 2, 10**400], "crs.shift"),
+        ("1,2,3", "body.invalid"),
+    ],
+)
+def test_a_datum_shift_is_three_or_seven_numbers(
+    served: Served, member: str, shift: Any, key: str
+) -> None:
+    systems = ("EPSG:2437", "WGS84") if member == "datum_shift" else ("WGS84", "EPSG:2437")
+    body = {"from": systems[0], "to": systems[1], "positions": [], member: shift}
+    answer = served.client.post(
+        "/convert", content=json.dumps(body), headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 400, answer.text
+    found = answer.json()
+    assert len(answer.content) < 2000
+    system = "from" if member == "datum_shift" else "to"
+    assert found["parameter"] == (system if key == "crs.refused" else member)
+    assert found["type"].endswith(key)
+
+
+def test_axes_of_the_answer_are_named_as_such(served: Served) -> None:
+    answer = convert(served, from_="GCJ02", to="BD09", to_axes="xy", positions=[])
+    assert (answer.status_code, answer.json()["parameter"]) == (400, "to_axes")
+
+
+def test_the_description_says_how_many_numbers_a_datum_shift_has(served: Served) -> None:
+    body = served.get("/openapi.json").json()["components"]["schemas"]["ConvertBody"]["properties"]
+    for member in ("datum_shift", "to_datum_shift"):
+        assert body[member]["items"] == {"type": "number"} and body[member]["maxItems"] == 7
+
+
+@pytest.mark.parametrize("far", [[120.38, 36.07], [-104.9, 39.7]])
+def test_a_position_that_no_way_was_made_for_is_named(served: Served, far: list[float]) -> None:
+    """Indian 1960 is Vietnam's: elsewhere its numbers came back unchanged."""
+    for source, target in (("EPSG:4131", "WGS84"), ("WGS84", "EPSG:4131")):
+        answer = convert(served, from_=source, to=target, positions=[[106.0, 21.0], far])
+        assert answer.status_code == 400
+        assert answer.json()["parameter"] == "positions[1]"
+    answer = convert(served, from_="EPSG:4131", to="WGS84", positions=[[106.0, 21.0]])
+    assert np.allclose(answer.json()["positions"], [[105.9958, 21.0012]], rtol=0, atol=5e-5)

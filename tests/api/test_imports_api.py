@@ -18,6 +18,8 @@ import pytest
 from sqlalchemy import text
 
 from api_help import Served, eventually, listening, serving
+from riskmap.api import uploads
+from riskmap.api.uploads import MIB
 from riskmap.app import create_app
 from riskmap.db.cluster import Cluster
 from riskmap.db.sessions import Actor
@@ -314,6 +316,32 @@ def test_a_full_disk_is_507(cluster: Cluster, migrated: str) -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, old)
         assert (status, body["type"]) == (507, "urn:riskmap:problem:upload.disk_full")
         assert waiting(served) == [] and count(served) == 0
+
+
+def test_a_reserve_stays_on_the_disk(
+    cluster: Cluster, migrated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """507 before the disk is full, by what is announced and by what others write meanwhile."""
+    free = uploads.RESERVE_BYTES + 50 * MIB
+    monkeypatch.setattr(uploads, "free_bytes", lambda _folder: free)
+    with limited(cluster, migrated, import_max_mb=1024) as (served, port):
+        head = {**served.headers("editor"), "Content-Type": "multipart/form-data; boundary=x"}
+        status, body = speak(port, {**head, "Content-Length": str(free)}, b"--x\r\n")
+        assert (status, body["type"]) == (507, "urn:riskmap:problem:upload.disk_full")
+        assert "512 MiB" in body["detail"]
+        whole = form(NAMED, STATED, ('name="file"; filename="a.csv"', "a" * (40 * MIB)))
+        sizes: list[int] = []
+
+        def shrinking(at: Path) -> int:
+            sizes.append(sum(file.stat().st_size for file in at.rglob("*.csv")))
+            return free if sizes[-1] < 20 * MIB else uploads.RESERVE_BYTES
+
+        monkeypatch.setattr(uploads, "free_bytes", shrinking)
+        status, body = speak(port, {**head, "Content-Length": str(len(whole))}, whole)
+        assert (status, body["type"]) == (507, "urn:riskmap:problem:upload.disk_full")
+        assert 20 * MIB <= max(sizes) < 40 * MIB, "it was seen while the file arrived"
+        eventually(lambda: waiting(served) == [])
+        assert count(served) == 0
 
 
 def test_a_client_that_leaves_leaves_nothing_behind(cluster: Cluster, migrated: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -15,7 +16,7 @@ from api_help import Served, serving
 from riskmap.app import MAX_BODY_BYTES, create_app
 from riskmap.db.cluster import Cluster
 from riskmap.db.sessions import Actor
-from riskmap.features import read
+from riskmap.features import extents, read
 
 CJK = re.compile(r"[\u4e00-\u9fff]")
 ITEMS = "/collections/shelters/items"
@@ -125,11 +126,13 @@ def test_a_slow_statement_is_a_503(served: Served, monkeypatch: pytest.MonkeyPat
     calls = iter([text(late), text("SELECT pg_sleep(30), 1, 1, 1")])
     monkeypatch.setattr(read.statements, "extent", lambda _: next(calls))
 
-    async def extent(session: object, layer: object) -> None:
-        for _ in range(2):
-            await session.execute(read.statements.extent(layer))  # type: ignore[attr-defined]
+    find = extents.Extents.find
 
-    monkeypatch.setattr(read, "extent", extent)
+    async def twice(self: Any, session: Any, layer: Any, revision: Any) -> Any:
+        await session.execute(read.statements.extent(layer))
+        return await find(self, session, layer, revision)
+
+    monkeypatch.setattr(extents.Extents, "find", twice)
     answer = served.client.get("/collections/shelters")
     assert answer.status_code == 503
     assert answer.json()["type"].endswith("database.timeout")

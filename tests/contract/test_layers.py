@@ -133,7 +133,8 @@ def test_limits_and_values_fit_the_type(layer: Layer) -> None:
 def test_the_table_has_exactly_the_declared_columns(layer: Layer) -> None:
     table = METADATA.tables[layer.table]
     declared = {field.name for field in layer.fields} | {child.name for child in layer.children}
-    assert {column.name for column in table.columns} == declared | {"id", "geom", "geom_3857"}
+    made = {"id", "geom", "geom_3857", "search"}
+    assert {column.name for column in table.columns} == declared | made
     assert table.info["layer"] == layer.id
     for field in layer.fields:
         if field.required:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import psycopg
 import pytest
 
 from import_help import CATALOG, IMPORTER, Desk
 from ingest_help import geojson, point
 from riskmap.db.city import City
 from riskmap.db.sessions import Database
-from riskmap.errors import ConflictError
+from riskmap.errors import ConflictError, InputError
 from riskmap.ingest import store
 from riskmap.ingest.folders import Folders
+from riskmap.ingest.frames import ROW, Columns, Rows
 from riskmap.ingest.job import ImportKind, Upload, queue_import
+from riskmap.ingest.load import load
 from riskmap.ingest.options import ImportOptions
 from riskmap.ingest.report import ImportRejectedError
 from riskmap.ingest.request import Limits
 from riskmap.ingest.run import import_file
+from riskmap.ingest.shapes import points_to_ewkb
 from riskmap.jobs import store as jobs
 from riskmap.jobs.runner import Handle
 from riskmap.jobs.store import Job, JobCancelledError, LostClaimError
@@ -138,3 +144,35 @@ def test_a_dry_run_leaves_no_row_whatever_it_finds(
     with pytest.raises(ImportRejectedError):
         desk.bring(*BAD)
     assert desk.column("SELECT status FROM imports") == ["rejected"]
+
+
+def test_a_row_beyond_the_databases_limits_refuses_the_file(desk: Desk) -> None:
+    """54001: no lost connection, after which it would be tried again, and no fault of ours."""
+    names = (ROW, "code", "geom", "attributes")
+    position = points_to_ewkb(np.array([[120.1, 36.1]]))[0]
+    deep = "[" * 100_000 + "]" * 100_000
+    rows = Rows(f"1\ta\t{position}\t{deep}\n".encode(), 1)
+    with pytest.raises(InputError) as refused, desk.database.write(IMPORTER) as session:
+        load(
+            session,
+            CATALOG[desk.layer],
+            [Columns(names), rows],
+            source_system="x",
+            source_crs="EPSG:4326",
+        )
+    assert refused.value.key == "ingest.database_limit"
+    assert isinstance(refused.value.__cause__, psycopg.errors.StatementTooComplex)
+    assert desk.column("SELECT count(*) FROM shelters") == [0]
+
+
+def test_whole_numbers_of_any_length_are_kept_to_the_digit(desk: Desk) -> None:
+    """In a property that no field models; one that no double reaches is kept as text."""
+    large, huge = int("1234567890" * 3 + "1"), int("9" * 400)
+    numbers = {"n31": large, "below": -large, "u64": 2**64 - 1, "deep": [{"n": large}], "n": huge}
+    desk.bring(point("a", 120.1, 36.1, **numbers))
+    [kept] = desk.column("SELECT attributes::text FROM shelters")
+    assert json.loads(kept) == {**numbers, "n": "9" * 400}
+    [answer] = desk.column("SELECT (attributes->>'n31')::numeric FROM shelters")
+    assert int(answer) == large
+    again = desk.bring(point("a", 120.1, 36.1, **numbers))
+    assert (again.unchanged, again.updated) == (1, 0)

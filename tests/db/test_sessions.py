@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from feedrows import ACTOR, point, psql, rows
@@ -12,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from conftest import connect
 from riskmap.db.cluster import Cluster
+from riskmap.db.jsonb import storable
 from riskmap.db.sessions import Database, ReadSession
 from riskmap.errors import UnavailableError
 from riskmap.settings import Settings
@@ -131,6 +135,58 @@ def test_a_database_that_is_gone(cluster: Cluster, database: Database) -> None:
     with pytest.raises(UnavailableError) as caught, gone.read():
         pass
     assert caught.value.key == "database.away" and "no_such" not in str(caught.value)
+
+
+def test_a_deadlock_is_an_answer_for_one_and_the_other_goes_on(
+    database: Database, cluster: Cluster
+) -> None:
+    """PostgreSQL ends one of two that wait for each other (40P01): it may simply try again."""
+    with database.write(ACTOR) as session:
+        session.execute(text(point("a")))
+        session.execute(text(point("b")))
+    first_holds, second_holds = threading.Event(), threading.Event()
+    ended: list[str] = []
+
+    def swap(one: str, other: str, mine: threading.Event, its: threading.Event) -> None:
+        change = text("UPDATE shelters SET name = :by WHERE code = :code")
+        try:
+            with database.write(ACTOR, timeout_s=30) as session:
+                session.execute(change, {"by": one, "code": one})
+                mine.set()
+                assert its.wait(30)
+                session.execute(change, {"by": one, "code": other})
+        except UnavailableError as error:
+            ended.append(error.key)
+        else:
+            ended.append("committed")
+
+    threads = [
+        threading.Thread(target=swap, args=("a", "b", first_holds, second_holds)),
+        threading.Thread(target=swap, args=("b", "a", second_holds, first_holds)),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(ended) == ["committed", "database.locked"]
+    names = {row.name for row in rows(database, "SELECT name FROM shelters")}
+    assert names in ({"a"}, {"b"}), "one of them did both, the other nothing"
+
+
+def test_what_json_can_spell_and_postgresql_cannot_keep(database: Database) -> None:
+    """NUL and half a surrogate pair; a backslash before u0000 is six characters like others."""
+    spelt = json.loads(r'"a\u0000b"')
+    value = {spelt: [spelt, ("\ud800x", 1, 1.5, None, True)], "path": Path("/x")}
+    kept = {"a\ufffdb": ["a\ufffdb", ["\ufffdx", 1, 1.5, None, True]], "path": "/x"}
+    harmless = {r"a\u0000b": r"\u0000"}
+    for found, expected in ((value, kept), (harmless, harmless)):
+        assert storable(found) == expected
+        with database.read() as session:
+            bound = {"value": json.dumps(storable(found))}
+            stored = session.execute(text("SELECT CAST(:value AS jsonb)"), bound).scalar_one()
+        assert stored == expected
+    with pytest.raises(DBAPIError, match="u0000"), database.read() as session:
+        session.execute(text("SELECT CAST(:value AS jsonb)"), {"value": json.dumps(spelt)})
 
 
 def test_a_pool_without_a_free_connection_is_an_answer(hurried: Database) -> None:

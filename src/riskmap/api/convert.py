@@ -5,14 +5,14 @@ A plain function: FastAPI runs it in a thread.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from riskmap.api.deps import parameters
 from riskmap.crs.geojson import read_positions, write_positions
@@ -31,6 +31,21 @@ MAX_BODY_BYTES: Final = 512 * 1024
 _WGS84: Final = frozenset({"WGS84", "WGS-84", "CRS84"})
 
 
+# The numbers' kind is checked below, as with positions: of a list that is too long nothing else is
+# said, of one whose items are no numbers not an error for each.
+_Shift = Annotated[
+    list[Any],
+    Field(max_length=7),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "number"},
+            "maxItems": 7,
+        }
+    ),
+]
+
+
 class ConvertBody(BaseModel):
     """Positions or GeoJSON, and the two systems."""
 
@@ -43,21 +58,32 @@ class ConvertBody(BaseModel):
     geojson: dict[str, Any] | None = None
     axes: str = Field(default="en", description="of what is sent: en (x first) or ne (y first)")
     to_axes: str = Field(default="en", description="of the answer")
-    datum_shift: list[float] = Field(default=[], description="+towgs84 of `from`")
-    to_datum_shift: list[float] = Field(default=[], description="+towgs84 of `to`")
+    datum_shift: _Shift = Field(default=[], description="+towgs84 of `from`")
+    to_datum_shift: _Shift = Field(default=[], description="+towgs84 of `to`")
 
 
-def _system(text: str, parameter: str, axes: str, shift: list[float]) -> InputCrs:
+def _system(text: str, parameter: str, axes: str, shift: list[Any], *, prefix: str) -> InputCrs:
+    """Read one of the two systems; `prefix` begins the names of its other members."""
     named = "EPSG:4326" if text.strip().upper() in _WGS84 else text
-    return read_crs(named, parameter=parameter, axes=axes, datum_shift=shift)
+    if not all(isinstance(n, int | float) and not isinstance(n, bool) for n in shift):
+        raise InputError("crs.shift", parameter=f"{prefix}datum_shift", value=shorten(shift))
+    try:
+        return read_crs(named, parameter=parameter, axes=axes, datum_shift=shift)
+    except OverflowError:  # an integer of more digits than a double holds
+        raise InputError("crs.shift", parameter=f"{prefix}datum_shift", value="1e309") from None
+    except InputError as error:
+        if error.parameter == parameter:
+            raise
+        named = f"{prefix}{error.parameter}"
+        raise InputError(error.key, parameter=named, **error.values) from None
 
 
 @router.post(PATH, summary="坐标转换 Convert positions", response_model=None)
 def convert(body: ConvertBody, request: Request) -> Response:
     """Convert at most 10,000 positions, or a GeoJSON object of as many."""
     parameters(request, set())
-    source = _system(body.from_, "from", body.axes, body.datum_shift)
-    target = _system(body.to, "to", body.to_axes, body.to_datum_shift)
+    source = _system(body.from_, "from", body.axes, body.datum_shift, prefix="")
+    target = _system(body.to, "to", body.to_axes, body.to_datum_shift, prefix="to_")
     if (body.positions is None) == (body.geojson is None):
         raise InputError("convert.missing", parameter="positions,geojson")
     found: dict[str, Any] = {"from": source.name, "to": target.name}

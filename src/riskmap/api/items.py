@@ -7,17 +7,18 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from riskmap.api import html
+from riskmap.api.asking import ask, check_datum
 from riskmap.api.conditions import etag, not_modified
 from riskmap.api.deps import Ctx, Language, Who, integer, parameters
 from riskmap.api.html_features import item_page, items_page
 from riskmap.api.links import GEOJSON, HTML, JSON, address, base, cache_headers, link
-from riskmap.api.query import PAGING, SHAPING, encode_keyset, feature_query, read_crs
+from riskmap.api.query import PAGING, SHAPING, encode_keyset, read_crs
 from riskmap.api.streams import Stream
-from riskmap.crs.datum import Datum, check_city, read_datum
+from riskmap.crs.datum import Datum, read_datum
 from riskmap.crs.served import ServedCrs
 from riskmap.features import read
 from riskmap.features.query import FeatureQuery
-from riskmap.features.read import Facts, Neighbours
+from riskmap.features.read import Neighbours
 
 router = APIRouter(prefix="/collections/{layer_id}/items", tags=["features"])
 
@@ -29,12 +30,6 @@ def _system_headers(datum: Datum, crs: ServedCrs) -> dict[str, str]:
     return {"X-Datum": datum.value}
 
 
-def _check_datum(datum: Datum, facts: Facts) -> None:
-    """Refuse a datum that cannot serve this city."""
-    if datum is not Datum.WGS84 and facts.city is not None:
-        check_city(datum, facts.city)
-
-
 @router.get("", summary="要素 Features", response_model=None)
 async def items(layer_id: str, request: Request, ctx: Ctx, who: Who, lang: Language) -> Response:
     """Stream a page of features."""
@@ -42,10 +37,7 @@ async def items(layer_id: str, request: Request, ctx: Ctx, who: Who, lang: Langu
     if as_html and (tidied := html.without_blanks(request)):
         return tidied
     layer = ctx.catalog.find(layer_id)
-    async with ctx.database.read_async() as session:
-        facts = await read.facts(session, layer)
-    query = feature_query(request, layer, who, "f", *SHAPING, *PAGING, local_srid=facts.local_srid)
-    _check_datum(query.datum, facts)
+    query, facts = await ask(request, ctx, layer, who, "f", *SHAPING, *PAGING)
     if as_html:
         return await items_page(
             request, ctx, who, lang, query, lambda near: _links(request, query, near)
@@ -105,7 +97,7 @@ async def item(
             datum=read_datum(found.get("datum")),
             crs=read_crs(found.get("crs"), "crs", facts.local_srid),
         )
-        _check_datum(query.datum, facts)
+        check_datum(query.datum, facts)
         if as_html:
             return await item_page(request, ctx, who, lang, query)
         text, version = await read.feature(session, query)

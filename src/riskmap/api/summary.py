@@ -13,14 +13,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from riskmap.api import html
+from riskmap.api.asking import ask
 from riskmap.api.conditions import etag, not_modified
 from riskmap.api.deps import Ctx, Language, Who
 from riskmap.api.links import JSON, address, base, cache_headers, link
-from riskmap.api.query import feature_query
 from riskmap.catalog.spec import RISK_LEVEL, Field, Kind, Layer
-from riskmap.crs.datum import Datum, check_city
 from riskmap.errors import InputError
-from riskmap.features import read
 from riskmap.features.groups import GROUPED, SUMMED, Group, Key, Sum, read_groups, total
 from riskmap.i18n import Lang, say
 
@@ -39,16 +37,13 @@ async def summary(layer_id: str, request: Request, ctx: Ctx, who: Who, lang: Lan
     """Count and sum the features of a query by the values of some fields."""
     as_html = html.wanted(request, "json", "csv")
     layer = ctx.catalog.find(layer_id)
+    query, facts = await ask(request, ctx, layer, who, *_OWN)
+    keys = _keys(request, query.fields)
+    fields = _summed(request, layer, query.fields)
+    headers = cache_headers(who, ETag=f"W/{etag(request, who, facts.revision)}")
+    if not_modified(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
     async with ctx.database.read_async() as session:
-        facts = await read.facts(session, layer)
-        query = feature_query(request, layer, who, *_OWN, local_srid=facts.local_srid)
-        if query.datum is not Datum.WGS84 and facts.city is not None:
-            check_city(query.datum, facts.city)
-        keys = _keys(request, query.fields)
-        fields = _summed(request, layer, query.fields)
-        headers = cache_headers(who, ETag=f"W/{etag(request, who, facts.revision)}")
-        if not_modified(request, headers["ETag"]):
-            return Response(status_code=304, headers=headers)
         groups = await read_groups(session, query, keys, fields)
     if request.query_params.get("f") == "csv":
         return Response(_csv(groups, keys, fields, lang), media_type=CSV, headers=headers)

@@ -37,6 +37,11 @@ _PIECE_BYTES: Final = MIB
 # is read, and so long, before it is given.
 _DRAIN_BYTES: Final = 16 * MIB
 _DRAIN_S: Final = 2.0
+# A full disk stops the database beside it, and with it the whole service. So much stays free:
+# a segment of PostgreSQL's log is 16 MiB, its checkpoints take turns within 1 GiB.
+RESERVE_BYTES: Final = 512 * MIB
+# How much is received between two looks at the disk, whose free space others take, too.
+_LOOK_BYTES: Final = 16 * MIB
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -85,6 +90,7 @@ class _Receiver:
         self._name = ""
         self._text = bytearray()
         self._in_file = False
+        self._looked_at = 0
 
     def callbacks(self) -> dict[str, Callable[..., None]]:
         """Return what the parser calls."""
@@ -173,6 +179,9 @@ class _Receiver:
     def _write(self, piece: bytearray) -> None:
         if self._out is None:
             return
+        if self.form.size - self._looked_at >= _LOOK_BYTES:
+            self._looked_at = self.form.size
+            check_space(self._folder, len(piece))
         self._hash.update(piece)
         self._out.write(piece)
         self._out.flush()
@@ -187,6 +196,25 @@ class _Receiver:
 def too_large(most_bytes: int) -> TooLargeError:
     """Return the error for a file that is too large."""
     return TooLargeError("upload.too_large", parameter="file", most_mb=most_bytes // MIB)
+
+
+def free_bytes(folder: Path) -> int:
+    """Return how much the disk of a folder still takes."""
+    return shutil.disk_usage(folder).free
+
+
+def check_space(folder: Path, more_bytes: int) -> None:
+    """Keep a reserve on the disk.
+
+    Raises
+    ------
+    StorageFullError
+        With so much more, less than `RESERVE_BYTES` would be left.
+    """
+    if free_bytes(folder) - more_bytes < RESERVE_BYTES:
+        raise StorageFullError(
+            "upload.disk_full", parameter="file", reserve_mb=RESERVE_BYTES // MIB
+        )
 
 
 @asynccontextmanager
@@ -223,7 +251,7 @@ async def received(
     TooLargeError
         The file is too large.
     StorageFullError
-        The disk is full.
+        The disk is full, or would be but for its reserve.
     """
     boundary = _boundary(request)
     announced = int(request.headers.get("content-length") or 0)
@@ -231,14 +259,15 @@ async def received(
         raise too_large(max_file_bytes)
     folder = await run_in_threadpool(make_folder)
     try:
-        if announced > shutil.disk_usage(folder).free:
-            raise StorageFullError("upload.disk_full", parameter="file")
+        await run_in_threadpool(check_space, folder, announced)
         receiver = _Receiver(folder / into, known, max_file_bytes, name_of, at_file)
         try:
             await _receive(request, receiver, boundary, max_file_bytes + MAX_REST_BYTES)
         except OSError as error:
             if error.errno in _FULL:
-                raise StorageFullError("upload.disk_full", parameter="file") from error
+                raise StorageFullError(
+                    "upload.disk_full", parameter="file", reserve_mb=RESERVE_BYTES // MIB
+                ) from error
             raise
         finally:
             receiver.close()

@@ -13,6 +13,7 @@ from shapely import MultiPolygon
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
 
+from riskmap.crs.boxes import rectangle
 from riskmap.errors import InputError
 from riskmap.units import Bbox, LonLat
 
@@ -119,14 +120,7 @@ def box_in_wgs84(box: Bbox, datum: Datum) -> BaseGeometry:
     north = min(box.north, whole.north + _MARGIN_DEG)
     if west > east or south > north:
         return shapely.Polygon()
-    corners = [(west, south), (east, south), (east, north), (west, north), (west, south)]
-    outline: BaseGeometry
-    if west == east and south == north:
-        outline = shapely.Point(west, south)
-    elif west == east or south == north:
-        outline = shapely.LineString([corners[0], corners[2]])
-    else:
-        outline = shapely.Polygon(corners)
+    outline = rectangle(west, south, east, north)
     part = max(_LEAST_PART_DEG, max(east - west, north - south) / _PARTS)
     fine = shapely.segmentize(outline, part)
     convert = china.bd09_to_wgs84 if datum is Datum.BD09 else china.gcj02_to_wgs84

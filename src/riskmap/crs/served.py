@@ -15,6 +15,7 @@ import shapely
 from pyproj import CRS, Transformer
 from shapely.geometry.base import BaseGeometry
 
+from riskmap.crs.boxes import rectangle
 from riskmap.errors import InputError
 from riskmap.units import WEB_MERCATOR, WGS84
 
@@ -94,13 +95,13 @@ def area(corners: tuple[float, float, float, float], crs: ServedCrs) -> BaseGeom
         if not (-180 <= west <= 180 and -180 <= east <= 180 and south >= -90 and north <= 90):
             raise InputError("bbox.world", parameter="bbox", value=shown)
         if west <= east:
-            return shapely.box(west, south, east, north)
-        halves = [shapely.box(west, south, 180, north), shapely.box(-180, south, east, north)]
+            return rectangle(west, south, east, north)
+        halves = [rectangle(west, south, 180, north), rectangle(-180, south, east, north)]
         return shapely.union_all(halves)
     if west > east or south > north:
         raise InputError("bbox.swapped", parameter="bbox", value=shown)
     part = max(east - west, north - south) / _PARTS
-    outline = shapely.box(west, south, east, north)
+    outline = rectangle(west, south, east, north)
     if part > 0:
         outline = shapely.segmentize(outline, part)
     xy = shapely.get_coordinates(outline)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import shapely
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy import ColumnElement, FromClause, Table, and_, any_, false, func, literal, or_
 
 from riskmap.catalog.spec import Kind, Layer
+from riskmap.crs.boxes import rectangle
 from riskmap.crs.datum import Datum, box_in_wgs84
 from riskmap.db.base import METADATA
 from riskmap.features import words
@@ -23,16 +25,14 @@ def table_for(layer: Layer) -> Table:
     return METADATA.tables[layer.table]
 
 
-def envelope(bbox: Bbox) -> ColumnElement[object]:
-    """Return a box as a geometry with bound values."""
-    return func.ST_MakeEnvelope(*bbox, WGS84)
+def _shape(area: BaseGeometry) -> ColumnElement[object]:
+    """Return a shape as a bound value."""
+    return func.ST_GeomFromWKB(shapely.to_wkb(area), WGS84)
 
 
-def _area(bbox: Bbox, datum: Datum) -> ColumnElement[object]:
-    """Return a box of a datum as a geometry: what is asked is moved, never the column."""
-    if datum is Datum.WGS84:
-        return envelope(bbox)
-    return func.ST_GeomFromWKB(shapely.to_wkb(box_in_wgs84(bbox, datum)), WGS84)
+def _area(bbox: Bbox, datum: Datum) -> BaseGeometry:
+    """Return a box of a datum as a shape: what is asked is moved, never the column."""
+    return rectangle(*bbox) if datum is Datum.WGS84 else box_in_wgs84(bbox, datum)
 
 
 def _equals(table: Table, condition: Equals) -> ColumnElement[bool]:
@@ -65,10 +65,9 @@ def conditions(query: FeatureQuery) -> list[ColumnElement[bool]]:
     found = [_equals(table, condition) for condition in query.filters]
     if query.bbox is not None:
         # ST_Intersects asks the index (&&) itself and then tests the shape, not its box.
-        found.append(func.ST_Intersects(table.c.geom, _area(query.bbox, query.datum)))
+        found.append(func.ST_Intersects(table.c.geom, _shape(_area(query.bbox, query.datum))))
     if query.area is not None:
-        area = func.ST_GeomFromWKB(shapely.to_wkb(query.area), WGS84)
-        found.append(func.ST_Intersects(table.c.geom, area))
+        found.append(func.ST_Intersects(table.c.geom, _shape(query.area)))
     if query.time is not None:
         found.append(_meets(table, query.time))
     if query.condition is not None:

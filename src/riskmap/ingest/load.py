@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
+import psycopg
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import Range
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from riskmap.catalog.spec import Layer, Role
 from riskmap.db.base import METADATA
@@ -111,6 +113,23 @@ def lock_layer(
         time.sleep(_TRY_EVERY_S)
 
 
+@contextmanager
+def _limits_told() -> Iterator[None]:
+    """Turn PostgreSQL's limits (class 54: nested too deep, too long for an index) into a refusal.
+
+    They are the file's doing. Its driver counts them with the lost connections, after which an
+    import is tried again.
+    """
+    try:
+        yield
+    except (DBAPIError, psycopg.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if not str(getattr(cause, "sqlstate", None)).startswith("54"):
+            raise
+        raise InputError("ingest.database_limit", parameter="file") from error
+
+
+@_limits_told()
 def load(
     session: WriteSession,
     layer: Layer,
@@ -150,8 +169,8 @@ def load(
         `cancelled` said so.
     ConflictError
         Somebody else stored the same code meanwhile.
-    UnavailableError
-        The connection was lost.
+    InputError
+        A row is more than the database can hold.
     """
     target = METADATA.tables[layer.table]
     staged = staging.stage(session, target, frames)

@@ -13,7 +13,6 @@ from sqlalchemy import Column, Integer, MetaData, Table, column, table, text
 from sqlalchemy.sql.expression import TableClause
 
 from riskmap.db.sessions import WriteSession
-from riskmap.errors import UnavailableError
 from riskmap.ingest.frames import ROW, Columns, Frame, Rows, Withdrawn
 
 _NAME: Final = "riskmap_import"
@@ -53,8 +52,6 @@ def stage(session: WriteSession, target: Table, frames: Iterable[Frame]) -> Stag
     ------
     KeyError
         A frame has a column that the table lacks, or rows come before any columns.
-    UnavailableError
-        The connection was lost.
     """
     columns = writable(target)
     staging = Table(
@@ -66,10 +63,7 @@ def stage(session: WriteSession, target: Table, frames: Iterable[Frame]) -> Stag
         postgresql_on_commit="DROP",
     )
     staging.create(session.connection, checkfirst=False)
-    try:
-        staged = _copy(session, frames, set(columns))
-    except psycopg.OperationalError as error:
-        raise UnavailableError("database.away") from error
+    staged = _copy(session, frames, set(columns))
     # Nobody but ANALYZE tells the planner how long a table is that autovacuum does not see.
     session.execute(text(f"ANALYZE {_NAME}"))
     return staged

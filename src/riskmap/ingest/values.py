@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, tzinfo
@@ -22,6 +23,8 @@ _COMPACT: Final = re.compile(r"(\d{4})(\d\d)(\d\d)", re.ASCII)
 _LIST_MARKS: Final = re.compile(r"[;；、|,，]")
 _INT32: Final = 2**31 - 1
 _EXACT: Final = 2**53
+_INT64: Final = 2**63
+_LARGEST: Final = int(sys.float_info.max)
 _TRUE: Final = frozenset(("true", "t", "yes", "y", "1", "是", "有", "√", "✓", "✔"))
 _FALSE: Final = frozenset(("false", "f", "no", "n", "0", "否", "无", "×", "✗", "✘"))
 _SEPARATED: Final = re.compile(r"[+-]?[\d.,、' ]*\d[,、' ]\d[\d.,、' ]*", re.ASCII)
@@ -78,19 +81,36 @@ def to_half_width(text: str) -> str:
 def to_json_text(value: object) -> str:
     """Return the JSON text of a value for a jsonb column.
 
+    A whole number of any length stays as it is, since jsonb keeps every digit; one that no double
+    reaches becomes a text, since those who read it would get infinity.
+
     Raises
     ------
     BadValueError
         JSON or PostgreSQL cannot hold it.
     """
     try:
-        dumped = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-    except TypeError:
+        try:
+            dumped = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+        except TypeError:  # orjson takes 64 bits
+            dumped = orjson.dumps(_spelt(value), option=orjson.OPT_SORT_KEYS).decode()
+    except (TypeError, RecursionError):
         raise BadValueError("ingest.characters") from None
     # An escaped backslash before u0000 is harmless, so look closely only when the cheap test hits.
     if "\\u0000" in dumped and "\\u0000" in dumped.replace("\\\\", ""):
         raise BadValueError("ingest.characters")
     return dumped
+
+
+def _spelt(value: object) -> object:
+    """Return a value with its large whole numbers as orjson is to write them."""
+    if isinstance(value, dict):
+        return {key: _spelt(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spelt(item) for item in value]
+    if isinstance(value, int) and abs(value) >= _INT64:
+        return orjson.Fragment(str(value)) if abs(value) <= _LARGEST else str(value)
+    return value
 
 
 def _word(text: str) -> str:
