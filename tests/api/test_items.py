@@ -197,7 +197,7 @@ def test_single_features(served: Served) -> None:
     for feature in listed:
         answer = served.get(f"{POINTS}/{feature['id']}")
         body = answer.json()
-        assert {link["rel"] for link in body.pop("links")} == {"self", "collection"}
+        assert {link["rel"] for link in body.pop("links")} == {"self", "alternate", "collection"}
         assert body == feature
         assert answer.headers["content-type"] == "application/geo+json"
     missing = served.get(f"{POINTS}/{2**63 - 1}")
