@@ -10,6 +10,7 @@ from riskmap.api.parameters import ITEM, ITEMS
 from riskmap.api.problems import MEDIA as PROBLEM
 from riskmap.api.summary import CSV
 from riskmap.api.tiles import MVT
+from riskmap.features.formats import OF_ITEM, OF_PAGE, Format, Way
 
 # Clients compare it byte for byte.
 OPENAPI: Final = "application/vnd.oai.openapi+json;version=3.0"
@@ -22,6 +23,13 @@ _TABLE: Final = {"type": "string"}
 _NDJSON: Final = {"application/x-ndjson": {"type": "string"}}
 
 Contents = dict[str, dict[str, Any]]
+
+
+def _of(formats: tuple[Format, ...], document: dict[str, Any]) -> Contents:
+    """Return what each format's answer is: a document, a text or a file."""
+    kinds = {Way.STREAM: {"type": "string"}, Way.SPOOL: _FILE}
+    return {one.media_type: kinds.get(one.way, document) for one in formats} | _PAGE
+
 
 #: (method, path as the routes have it) -> status -> media type -> schema. What is not here
 #: answers 200 with a JSON object.
@@ -36,10 +44,10 @@ ANSWERS: Final[dict[tuple[str, str], dict[str, Contents]]] = {
     ("get", "/collections/{layer_id}/sortables"): {"200": _SCHEMA},
     ("get", "/collections/{layer_id}/schema"): {"200": _SCHEMA},
     ("get", "/collections/{layer_id}/schemas/feature"): {"200": _SCHEMA},
-    ("get", ITEMS): {"200": {GEOJSON: ref("featureCollection"), **_PAGE}, "303": {}},
+    ("get", ITEMS): {"200": _of(OF_PAGE, ref("featureCollection")), "303": {}},
     ("post", ITEMS): {"201": {GEOJSON: ref("feature")}},
     ("options", ITEMS): {"200": {}},
-    ("get", ITEM): {"200": {GEOJSON: ref("feature"), **_PAGE}},
+    ("get", ITEM): {"200": _of(OF_ITEM, ref("feature"))},
     ("put", ITEM): {"200": {GEOJSON: ref("feature")}, "204": {}},
     ("patch", ITEM): {"200": {GEOJSON: ref("feature")}, "204": {}},
     ("delete", ITEM): {"204": {}},

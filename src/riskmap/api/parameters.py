@@ -14,6 +14,7 @@ from riskmap.analysis.coverage import MAX_LISTED
 from riskmap.api.query import LANGS, MAX_OFFSET, MAX_TOLERANCE_M
 from riskmap.catalog.spec import Field, Kind, Layer, Text
 from riskmap.crs.datum import Datum
+from riskmap.features.formats import OF_ITEM, OF_PAGE
 from riskmap.features.history import MAX_VERSIONS
 from riskmap.features.query import DEFAULT_LIMIT, MAX_LIMIT
 
@@ -197,6 +198,25 @@ def _forms(*names: str) -> Parameter:
 
 DOCUMENT: Final = (_forms("json", "html"),)
 FEATURES: Final = (_forms("geojson", "json", "html"),)
+_ITEM: Final = (_forms("json", *(one.name for one in OF_ITEM)),)
+_PAGE: Final = (
+    _forms("json", *(one.name for one in OF_PAGE)),
+    Parameter(
+        "headings",
+        {"type": "string", "enum": ["name", "label"]},
+        Text(
+            "表格(csv、xlsx)的列名:字段名或名称",
+            "headings of a table (csv, xlsx): names of fields, or their labels",
+        ),
+    ),
+    Parameter(
+        "bom",
+        {"type": "boolean"},
+        Text(
+            "csv 以字节顺序标记开头,供 Excel 使用", "csv begins with a byte order mark, for Excel"
+        ),
+    ),
+)
 _MINUTES: Final = Parameter(
     "minutes",
     {"type": "number", "minimum": 0, "exclusiveMinimum": True},
@@ -254,8 +274,8 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     "/collections/{layer_id}/queryables": DOCUMENT,
     "/collections/{layer_id}/sortables": DOCUMENT,
     "/collections/{layer_id}/schema": DOCUMENT,
-    ITEMS: (*NARROWING, *SHAPING, *PAGING, *FEATURES),
-    ITEM: (SHAPING[0], DATUM, *FEATURES),
+    ITEMS: (*NARROWING, *SHAPING, *PAGING, *_PAGE),
+    ITEM: (SHAPING[0], DATUM, *_ITEM),
     "/collections/{layer_id}/summary": (
         *NARROWING,
         Parameter(

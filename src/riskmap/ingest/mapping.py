@@ -13,6 +13,7 @@ import orjson
 
 from riskmap.catalog.spec import Field, Layer
 from riskmap.errors import InputError
+from riskmap.features.formats import ID_COLUMN
 from riskmap.ingest.children import ChildConverter
 from riskmap.ingest.frames import ROW
 from riskmap.ingest.report import shorten
@@ -22,6 +23,7 @@ ATTRIBUTES: Final = "attributes"
 REASON: Final = "riskmap_reason"
 ADDED: Final = (ROW, REASON)
 """What a file of rejected rows has beyond the original's columns: no import takes it for data."""
+_FEATURE_ID: Final = "id"
 
 _GEOMETRY: Final = ("x", "y", "lon", "lat", "easting", "northing", "wkt")
 _PARTS: Final = ("fields", "values", "constants")
@@ -196,6 +198,15 @@ class Plan:
             for name, value in mapping.constants.items()
         }
         self._index = self._words(layer)
+        own = [field for field in layer.fields if field.managed]
+        self._own = {heading_word(word) for one in own for word in (one.name, one.zh, one.en)}
+        self._own |= {
+            heading_word(f"{word}({one.unit})")
+            for one in own
+            if one.unit is not None
+            for word in (one.name, one.zh, one.en)
+        }
+        self._sign = {one.name for one in own if not one.restricted}
         self._known: dict[tuple[str, ...], Assignment] = {}
 
     def __contains__(self, name: str) -> bool:
@@ -260,12 +271,24 @@ class Plan:
                     second=heading,
                 )
             found[name] = heading
-        taken = {*found.values(), *ADDED}
+        taken = {*found.values(), *ADDED, *self._written_by_riskmap(headings)}
         return Assignment(
             fields={name: column for name, column in found.items() if name in self._fields},
             children={name: column for name, column in found.items() if name in self._children},
             rest=tuple(heading for heading in headings if heading not in taken),
         )
+
+    def _written_by_riskmap(self, headings: tuple[str, ...]) -> set[str]:
+        """Return the headings of an export of ours that hold what riskmap itself keeps.
+
+        In a file from elsewhere a `version` is the source's own and stays in `attributes`. An
+        export is known by the name of its column of ids, or, where the id stands beside the
+        properties (GeoJSON), by having all that riskmap writes.
+        """
+        own = {one for one in headings if heading_word(one) in self._own}
+        if ID_COLUMN in headings:
+            return {ID_COLUMN, *own}
+        return {_FEATURE_ID, *own} if self._sign <= set(headings) else set()
 
     def require(self, headings: Collection[str]) -> None:
         """Check that every column the mapping names is in the file.

@@ -6,7 +6,7 @@ are read like others. Rows are counted from 1 behind the heading, and empty ones
 but keep their number, so that row n of the report is n rows below the heading in the sheet.
 
 A workbook with several sheets is read without a choice when only one of them is visible, holds
-anything and is no sheet of notes of our own templates.
+anything and is no sheet of notes of our own templates and exports.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from openpyxl.cell import WriteOnlyCell
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from riskmap.errors import InputError
+from riskmap.features.formats import ABOUT_SHEET
 from riskmap.ingest.batches import BATCH_ROWS, Batch, ReadOptions
 from riskmap.ingest.headings import check_names, find_heading
 from riskmap.ingest.mapping import ADDED
@@ -82,7 +83,7 @@ class Xlsx:
             raise InputError(
                 "ingest.xlsx.sheet", parameter="table", value=shorten(table), known=_list(sheets)
             )
-        shown = [s for s in sheets if not s.hidden and s.name != NOTES_SHEET]
+        shown = [s for s in sheets if not s.hidden and s.name not in (NOTES_SHEET, ABOUT_SHEET)]
         filled = shown if len(shown) == 1 else [s for s in shown if self._first(s) != _NO_ROW]
         if not filled:
             raise InputError("ingest.file.no_rows", parameter="file", value=self._path.name)

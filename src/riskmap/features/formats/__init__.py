@@ -64,3 +64,10 @@ GEOPARQUET: Final = Format(
 #: The first is what a caller gets who does not say.
 OF_PAGE: Final = (GEOJSON, HTML, JSONFG, GEOJSONSEQ, CSV, XLSX, FLATGEOBUF, GEOPARQUET)
 OF_ITEM: Final = (GEOJSON, HTML, JSONFG)
+
+# What an import knows our own files by; it reads them in a process that loads no database.
+#: The column of a feature's id. No source of ours calls its own numbers so: by this name an import
+#: tells a table that riskmap wrote from any other.
+ID_COLUMN: Final = "riskmap_id"
+#: The sheet of a workbook that says what it holds: no import takes it for data.
+ABOUT_SHEET: Final = "说明 About"

@@ -19,8 +19,8 @@ from sqlalchemy import Select, literal
 
 from riskmap.catalog.spec import Kind
 from riskmap.db.cursors import Row
+from riskmap.features.formats import ID_COLUMN
 from riskmap.features.formats.columns import (
-    ID_COLUMN,
     Column,
     attributes,
     moved,

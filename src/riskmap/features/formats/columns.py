@@ -11,13 +11,10 @@ from riskmap.catalog.spec import IDENTITY_FIELDS, Geometry, Kind, Text
 from riskmap.crs.datum import Datum
 from riskmap.crs.served import CRS84
 from riskmap.features import statements
+from riskmap.features.formats import ID_COLUMN
 from riskmap.features.query import FeatureQuery
 from riskmap.features.where import beyond, conditions, keys, ordering, table_for
 from riskmap.i18n import Lang
-
-#: The column of a feature's id. No source of ours calls its own numbers so: by this name an import
-#: tells a table that riskmap wrote from any other.
-ID_COLUMN: Final = "riskmap_id"
 
 _IDENTITY: Final = frozenset(field.name for field in IDENTITY_FIELDS)
 _DEGREES: Final = (("lon", "经度", "Longitude"), ("lat", "纬度", "Latitude"))

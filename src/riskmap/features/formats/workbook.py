@@ -33,6 +33,7 @@ from sqlalchemy import (
 
 from riskmap.catalog.spec import Kind
 from riskmap.db.cursors import Row
+from riskmap.features.formats import ABOUT_SHEET
 from riskmap.features.formats.columns import (
     Column,
     as_text,
@@ -52,8 +53,6 @@ from riskmap.i18n import Lang, say
 #: A sheet has 1,048,576 rows, and the first is the heading.
 MOST_ROWS: Final = 1_048_575
 LONGEST_TEXT: Final = 32_767
-#: No import takes this sheet for data.
-ABOUT_SHEET: Final = "说明 About"
 
 # Serial numbers count days from here on; below the first of March 1900 Excel counts a day that
 # never was, so what is older is text.
