@@ -145,6 +145,16 @@ def test_districts_of_streets(served: Served) -> None:
     assert {"370202", "370203", "37", None} == set(want)
 
 
+def test_every_layer_counts_what_its_items_are(cluster: Cluster, migrated: str) -> None:
+    """Those without people to add up, too."""
+    with serving(cluster, migrated, rows=3) as made:
+        for layer in CATALOG:
+            body = made.get(f"/collections/{layer}/summary").json()
+            assert body["count"] == len(made.items(layer)), layer
+            by_code = made.get(f"/collections/{layer}/summary", group_by="code").json()
+            assert len(by_code["groups"]) == by_code["count"] == body["count"]
+
+
 def test_without_keys_it_is_one_number(served: Served) -> None:
     body = served.get(PATH).json()
     assert body["count"] == ROWS and len(body["groups"]) == 1

@@ -94,6 +94,8 @@ def grouped(query: FeatureQuery, keys: Sequence[Key], fields: Sequence[Field]) -
     ]
     return (
         select(*marks, func.count().label("count"), *sums)
+        # Said, since a count alone names no table: without one PostgreSQL counts 1.
+        .select_from(table)
         .where(*conditions(query))
         # By their places: a bound value in an expression makes it another one each time.
         .group_by(*(literal_column(str(n + 1)) for n in range(len(keys))))
