@@ -9,6 +9,7 @@ from typing import Final
 from riskmap.catalog.spec import Field, Kind
 from riskmap.errors import InputError
 from riskmap.features.cql2.arithmetic import REPEATS
+from riskmap.features.cql2.crossings import MAX_CROSSINGS, is_tangled
 from riskmap.features.cql2.instants import read_instant
 from riskmap.features.cql2.limits import MAX_WEIGHT, At, fault, shown
 from riskmap.features.cql2.patterns import checked_pattern
@@ -256,6 +257,9 @@ class _Checker:
             mixed = isinstance(one, Value) and one.geometry == "GeometryCollection"
             if mixed and node.op not in _COLLECTIONS:
                 raise fault("collection", one.at, op=node.op.upper())
+        drawn = [one.value for one in shapes if isinstance(one, Value)]
+        if is_tangled(*(one for one in drawn if isinstance(one, bytes))):
+            raise fault("tangled", node.at, most=f"{MAX_CROSSINGS:,}")
         return Op(node.at, Type.BOOLEAN, node.op, shapes)
 
     def _array(self, node: Call) -> Op:
