@@ -177,6 +177,10 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     (feature(nickname="x"), "nickname", "edit.property.unknown"),
     (feature(名称="x"), "名称", "edit.property.unknown"),
     (feature(version=7), "version", "edit.managed"),
+    # In UTC these lie outside the years that a date has.
+    (feature(valid_to="0001-01-01T00:00:00+14:00"), "valid_to", "ingest.type.datetime"),
+    (feature(valid_to="9999-12-31T23:59:59-10:00"), "valid_to", "ingest.type.datetime"),
+    (feature(valid_from="0001-01-01"), "valid_from", "ingest.type.datetime"),
     (feature(source_system="x"), "source_system", "edit.managed"),
     (feature(raw_x=1), "raw_x", "edit.managed"),
     (feature(at=None), "geometry", "ingest.geometry.null"),

@@ -578,6 +578,9 @@ MANY_OF = Field(
         (MANY_OF, ["a", "c"], "甲、c", "A, c"),
         (MANY_OF, [], "—", "—"),
         (Field(name="b", zh="是否", en="Whether", kind=Kind.BOOLEAN), False, "否", "No"),
+        # More digits than Decimal keeps, and past the year 9999 in the city's zone.
+        (SIZE, 1e30, f"1{',000' * 10}", f"1{',000' * 10}"),
+        (TIME, "9999-12-31T23:59:59+00:00", *["9999-12-31T23:59:59+00:00"] * 2),
     ],
 )
 def test_values_read_as_people_write_them(field: Field, value: Any, zh: str, en: str) -> None:

@@ -176,6 +176,18 @@ def test_ats_crs_bbox_crs_action(served: Served, layer: str, uri: str) -> None:
     assert answered == all_items(served, layer, **{"bbox": corners, "bbox-crs": uri, "crs": CRS84})
 
 
+@pytest.mark.parametrize("corners", ["-4e7,-2e7,4e7,2e7", "1e7,4e6,5e7,5e6", "-1e9,-1e9,1e9,1e9"])
+def test_a_box_past_the_edge_of_the_projection_is_refused(served: Served, corners: str) -> None:
+    """Out there positions repeat themselves: the box would be one on the other side."""
+    path = f"/collections/{LAYERS[0]}/items"
+    refused = served.get(path, **{"bbox": corners, "bbox-crs": f"{EPSG}/3857"})
+    assert (refused.status_code, refused.json()["parameter"]) == (400, "bbox")
+    assert refused.json()["type"].endswith("bbox.world")
+    whole = ",".join(["-20037508.342789244"] * 2 + ["20037508.342789244"] * 2)
+    answered = all_items(served, LAYERS[0], **{"bbox": whole, "bbox-crs": f"{EPSG}/3857"})
+    assert answered == all_items(served, LAYERS[0])
+
+
 def swapped(text: str) -> str:
     a, b, c, d = text.split(",")
     return ",".join((b, a, d, c))

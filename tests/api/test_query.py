@@ -13,6 +13,7 @@ import pytest
 import shapely
 from pyproj import Geod
 from shapely.geometry import shape
+from sqlalchemy import text
 
 from api_help import Served, put, serving
 from riskmap.api.times import read_interval
@@ -129,6 +130,31 @@ def test_pages_forward_and_back_are_the_whole_in_order(served: Served, order: st
         if limit == 1:
             break_even = pages[len(pages) // 2]
             assert link(break_even, "prev") and link(break_even, "next")
+
+
+@pytest.mark.parametrize("name", ["valid_to", "position_accuracy_m"])
+@pytest.mark.parametrize("down", ["", "-"])
+def test_values_that_json_and_python_lack_are_paged_over(
+    cluster: Cluster, migrated: str, name: str, down: str
+) -> None:
+    times = ("infinity", "-infinity", "2026-01-01T00:00:00.5Z", "9999-12-31T23:59:59Z", None)
+    numbers = (float("nan"), float("inf"), float("-inf"), 1.5, None)
+    with serving(cluster, migrated) as made:
+        for turn, (time, number) in enumerate(zip(times * 2, numbers * 2, strict=True)):
+            row = {"valid_to": time, "position_accuracy_m": number}
+            put(made.database, POINTS, {"code": f"{turn}", "geom": "POINT(120.5 36.5)", **row})
+        with made.database.read() as session:
+            want = session.execute(
+                text(
+                    "SELECT id FROM geohazard_points ORDER BY"
+                    f" {name} {'DESC' if down else 'ASC'} NULLS LAST, id"
+                )
+            ).scalars()
+            want = list(want)
+        pages = walk(made, f"{PATH}?sortby={down}{name}&limit=1")
+        assert ids(pages) == want
+        back = walk(made, link(pages[-1], "prev") or "none", "prev")
+        assert ids(back[::-1] + pages[-1:]) == want
 
 
 def test_rows_that_come_and_go_while_one_pages(cluster: Cluster, migrated: str) -> None:
@@ -280,6 +306,7 @@ def test_intervals_are_read_to_the_tick() -> None:
     found = read_interval("2024-02-29T12:00:00.1234567Z/P1Y2M1W3DT4H5M6.5S")
     assert found.start == datetime(2024, 2, 29, 12, 0, 0, 123456, UTC)
     assert found.end == datetime(2025, 5, 9, 16, 5, 6, 623456, UTC)
+    assert read_interval("../9999-12-31").end == datetime.max.replace(tzinfo=UTC)
     assert read_interval("2016-12-31T23:59:60Z").start == datetime(2016, 12, 31, 23, 59, 59, 0, UTC)
     with pytest.raises(InputError, match="早于"):
         read_interval("2026-02-01T00:00:01Z/2026-02-01T00:00:00Z")

@@ -80,13 +80,14 @@ def _number(value: float, *, grouped: bool) -> str:
     # Through the shortest text that means the same number: no digits appear that nobody stored.
     exact = Decimal(repr(value))
     if exact == exact.to_integral_value():
-        exact = exact.quantize(Decimal(1))
+        exact = exact.to_integral_value()  # as `quantize`, for more than 28 digits as well
     return format(exact, ",f" if grouped else "f")
 
 
 def _clock(value: str, zone: ZoneInfo) -> str:
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:  # before year 1, or infinity: PostgreSQL knows times that Python does not
+        return f"{moment.astimezone(zone) if moment.tzinfo else moment:%Y-%m-%d %H:%M}"
+    # Before year 1, after 9999 in the zone, infinity: PostgreSQL knows times that Python does not.
+    except (ValueError, OverflowError):
         return value
-    return (moment.astimezone(zone) if moment.tzinfo else moment).strftime("%Y-%m-%d %H:%M")

@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from datetime import date, datetime
+from math import isfinite
 from typing import Any, Final
 
 import orjson
@@ -52,6 +53,9 @@ _TRUE: Final = {"true": True, "1": True, "false": False, "0": False}
 # PostgreSQL's integer and bigint: a larger number cannot be in the column, nor be bound.
 _INT4, _INT8 = 2**31, 2**63
 _MAX_KEYS: Final = 8
+# What psql can store, in the words of Python and of PostgreSQL.
+_BEYOND_NUMBERS: Final = ("nan", "inf", "-inf")
+_BEYOND_TIMES: Final = ("infinity", "-infinity")
 
 
 def feature_query(
@@ -263,7 +267,11 @@ def _scalar(field: Field, text: str) -> Scalar:
 
 def encode_keyset(start: Keyset, order: tuple[Order, ...]) -> str:
     """Make the opaque cursor of a page."""
-    body = [start.feature_id, int(start.backward), _spelt(order), start.values]
+    # JSON knows neither infinity nor NaN, which PostgreSQL sorts as any other number.
+    values = [
+        str(one) if isinstance(one, float) and not isfinite(one) else one for one in start.values
+    ]
+    body = [start.feature_id, int(start.backward), _spelt(order), values]
     return base64.urlsafe_b64encode(orjson.dumps(body)).decode().rstrip("=")
 
 
@@ -306,6 +314,10 @@ def _kept(field: Field, value: Any, bad: InputError) -> Any:
     """Read a value that a cursor carries: JSON of what the row had."""
     if value is None:
         return None
+    if field.kind is Kind.NUMBER and value in _BEYOND_NUMBERS:
+        return float(value)
+    if field.kind in (Kind.DATE, Kind.DATETIME) and value in _BEYOND_TIMES:
+        return value
     kinds: dict[Kind, tuple[type, ...]] = {
         Kind.INTEGER: (int,),
         Kind.NUMBER: (int, float),

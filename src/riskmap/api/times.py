@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from riskmap.errors import InputError
@@ -20,7 +20,6 @@ _DURATION: Final = re.compile(
     re.ASCII,
 )
 _OPEN: Final = ("", "..")
-_TICK: Final = timedelta(microseconds=1)
 EXPECTED: Final = (
     "2026-11-23T08:00:00Z, 2026-11-23, start/end, ../end, start/.., start/P7D, P7D/end"
 )
@@ -65,8 +64,8 @@ def read_interval(text: str, *, parameter: str = "datetime") -> Interval:
 def _whole(text: str) -> Interval:
     """Return from when to when a text is: a moment is both, a day its first and last tick."""
     if _DATE.fullmatch(text):
-        day = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
-        return Interval(day, day + timedelta(days=1) - _TICK)
+        day = date.fromisoformat(text)
+        return Interval(datetime.combine(day, time.min, UTC), datetime.combine(day, time.max, UTC))
     match = _MOMENT.fullmatch(text)
     if match is None:
         raise ValueError(text)

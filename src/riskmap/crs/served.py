@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from shapely.geometry.base import BaseGeometry
 
@@ -69,9 +70,31 @@ def served(local_srid: int | None) -> tuple[ServedCrs, ...]:
 _PARTS: Final = 300
 
 
+_RETURN_M: Final = 1.0
+
+
 @lru_cache(maxsize=32)
 def _to_wgs84(srid: int) -> Transformer:
     return Transformer.from_crs(srid, WGS84, always_xy=True)
+
+
+def is_projected(crs: ServedCrs) -> bool:
+    """Say whether a system measures in metres on a plane."""
+    source = _to_wgs84(crs.srid).source_crs
+    return source is not None and source.is_projected
+
+
+def moved(xy: NDArray[np.float64], crs: ServedCrs) -> NDArray[np.float64] | None:
+    """Return positions of a system, the east first, in WGS 84: n x 2 in and out.
+
+    Past its edge a projection repeats itself, so that a position out there would be one on the
+    other side of the world: what does not come back was never on it. None: there is such a one.
+    """
+    transformer = _to_wgs84(crs.srid)
+    found = np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
+    back = np.column_stack(transformer.transform(found[:, 0], found[:, 1], direction="INVERSE"))
+    # NaN and infinity are near nothing.
+    return found if bool(np.all(np.abs(back - xy) <= _RETURN_M)) else None
 
 
 def area(corners: tuple[float, float, float, float], crs: ServedCrs) -> BaseGeometry:
@@ -104,9 +127,8 @@ def area(corners: tuple[float, float, float, float], crs: ServedCrs) -> BaseGeom
     outline = rectangle(west, south, east, north)
     if part > 0:
         outline = shapely.segmentize(outline, part)
-    xy = shapely.get_coordinates(outline)
-    lon, lat = _to_wgs84(crs.srid).transform(xy[:, 0], xy[:, 1])
-    if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
+    positions = moved(shapely.get_coordinates(outline), crs)
+    if positions is None:
         raise InputError("bbox.world", parameter="bbox", value=shown)
-    moved: BaseGeometry = shapely.set_coordinates(outline, np.column_stack((lon, lat)))
-    return moved
+    found: BaseGeometry = shapely.set_coordinates(outline, positions)
+    return found

@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    Date,
+    DateTime,
     FromClause,
     Select,
     String,
@@ -170,9 +172,12 @@ def page(query: FeatureQuery, columns: FeatureColumns = feature_columns) -> Sele
     there are as `total`.
     """
     table = table_for(query.layer)
-    marks = [table.c[one.field.name].label(f"key_{n}") for n, one in enumerate(keys(query))]
+    backward = query.after is not None and query.after.backward
+    marks: list[ColumnElement[Any]] = [table.c[one.field.name] for one in keys(query)]
+    # A page that is read backward is sorted once more by its keys, and says them after that.
+    said = marks if backward else [_said(mark) for mark in marks]
     statement = (
-        select(*marks, *columns(query, None))
+        select(*(mark.label(f"key_{n}") for n, mark in enumerate(said)), *columns(query, None))
         .where(*conditions(query))
         .order_by(*ordering(query, table))
     )
@@ -183,14 +188,25 @@ def page(query: FeatureQuery, columns: FeatureColumns = feature_columns) -> Sele
         statement = statement.where(start)
     if query.offset:
         statement = statement.offset(query.offset)
-    if query.after is None or not query.after.backward:
+    if not backward:
         return statement
     rows = statement.subquery("rows")
-    back = []
-    for n, one in enumerate(keys(query)):
-        mark = rows.c[f"key_{n}"]
-        back.append((mark.desc() if one.descending else mark.asc()).nulls_last())
-    return select(rows, func.count().over().label("total")).order_by(*back)
+    found = list(rows.c)
+    marks, others = [*found[: len(marks)]], found[len(marks) :]
+    back = [
+        (mark.desc() if one.descending else mark.asc()).nulls_last()
+        for mark, one in zip(marks, keys(query), strict=True)
+    ]
+    said = [_said(mark).label(f"said_{n}") for n, mark in enumerate(marks)]
+    return select(*said, *others, func.count().over().label("total")).order_by(*back)
+
+
+def _said(mark: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return the value of a sort key as a cursor carries it.
+
+    A time as its text: PostgreSQL knows infinity and times before the year 1, the driver does not.
+    """
+    return cast(mark, Text) if isinstance(mark.type, (Date, DateTime)) else mark
 
 
 def one(query: FeatureQuery, columns: FeatureColumns = feature_columns) -> Select[Any]:

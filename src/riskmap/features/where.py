@@ -119,7 +119,7 @@ def beyond(query: FeatureQuery, source: FromClause) -> ColumnElement[bool] | Non
         if one.field is ID:
             found = ahead
         else:
-            same = column.is_(None) if value is None else column == value
+            same = column.is_(None) if value is None else column == literal(value, column.type)
             found = or_(ahead, and_(same, found))
     return found
 

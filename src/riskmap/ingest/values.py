@@ -10,7 +10,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from typing import Final
 
 import orjson
@@ -342,4 +342,9 @@ class Converter:
         moment = _read_datetime(raw.strip()) if isinstance(raw, str) else None
         if moment is None:
             raise BadValueError("ingest.type.datetime")
-        return moment if moment.tzinfo is not None else moment.replace(tzinfo=self._zone)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=self._zone)
+        try:
+            return moment.astimezone(UTC)
+        except OverflowError:  # before the year 1 or after 9999 in UTC, which no reader can tell
+            raise BadValueError("ingest.type.datetime") from None

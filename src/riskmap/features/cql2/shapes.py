@@ -7,18 +7,16 @@ cheaper to move than a million rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyproj import Transformer
 from shapely import Polygon
 from shapely.errors import ShapelyError
 from shapely.geometry.base import BaseGeometry
 
-from riskmap.crs.served import ServedCrs
+from riskmap.crs.served import ServedCrs, is_projected, moved
 from riskmap.features.cql2.limits import At, fault
 from riskmap.features.cql2.tree import Shape
 from riskmap.units import WGS84
@@ -28,7 +26,6 @@ from riskmap.units import WGS84
 # 5,000 parts all the same, which bounds what is added.
 _PART_M: Final = 100.0
 _PARTS: Final = 5_000
-_RETURN_M: Final = 1.0
 # No system measures 1,000,000 km from its origin (zone numbers before the easting reach 60,000).
 _FARTHEST_M: Final = 1e9
 # Where the border of the world was written with decimals.
@@ -37,35 +34,22 @@ _SLACK_DEG: Final = 1e-9
 Positions = Sequence[Sequence[float]]
 
 
-@lru_cache(maxsize=16)
-def _to_wgs84(srid: int) -> Transformer:
-    return Transformer.from_crs(srid, WGS84, always_xy=True)
-
-
 def _moved(shape: BaseGeometry, crs: ServedCrs, at: At) -> BaseGeometry:
     """Return a shape of a system, its east first, in WGS 84."""
     if crs.srid == WGS84:
         return shape
-    if _is_projected(crs):
+    if is_projected(crs):
         part = max(_PART_M, float(shapely.length(shape)) / _PARTS)
         shape = shapely.segmentize(shape, part)
-    transformer = _to_wgs84(crs.srid)
 
     def move(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        found = np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
-        # Past its edge a projection repeats itself: what does not come back was never on it.
-        back = np.column_stack(transformer.transform(found[:, 0], found[:, 1], direction="INVERSE"))
-        if not bool(np.all(np.abs(back - xy) <= _RETURN_M)):
+        found = moved(xy, crs)
+        if found is None:
             raise fault("world", at)
         return found
 
     found: BaseGeometry = shapely.transform(shape, move)
     return found
-
-
-def _is_projected(crs: ServedCrs) -> bool:
-    source = _to_wgs84(crs.srid).source_crs
-    return source is not None and source.is_projected
 
 
 def _in_world(xy: NDArray[np.float64]) -> bool:
@@ -139,7 +123,7 @@ def box(numbers: Sequence[float], crs: ServedCrs, at: At) -> Shape:
     (west, south), (east, north) = (
         (low[::-1], high[::-1]) if crs.north_first else (low, high)
     )  # as x, y
-    if south > north or (west > east and _is_projected(crs)):
+    if south > north or (west > east and is_projected(crs)):
         raise fault("bbox", at)
     if west > east:
         parts = [_rectangle(west, south, 180.0, north), _rectangle(-180.0, south, east, north)]
