@@ -11,6 +11,8 @@ import pytest
 from api_help import SECRET, Served, put, serving
 from riskmap.crs.china import wgs84_to_gcj02
 from riskmap.db.cluster import Cluster
+from riskmap.db.sessions import Actor
+from riskmap.features.search import CANDIDATES
 
 SQUARE = "MULTIPOLYGON((({0} {1},{2} {1},{2} {3},{0} {3},{0} {1})))"
 
@@ -65,6 +67,11 @@ def served(cluster: Cluster, migrated: str) -> Iterator[Served]:
                 "geom": SQUARE.format(120.2, 36.2, 120.4, 36.4),
             },
         )
+        put(
+            made.database,
+            "population-cells",
+            {"code": "P1", "name": "网格一", "population": 1, "geom": "POINT(120.5 36.5)"},
+        )
         yield made
 
 
@@ -107,6 +114,41 @@ def test_layers_box_and_limit(served: Served) -> None:
     assert len(names(served.get("/search", q="消防", limit="2"))) == 2
 
 
+def test_how_many_there_are(served: Served) -> None:
+    for limit in ("1", "3", "100"):
+        assert served.get("/search", q="消防", limit=limit).json()["numberMatched"] == 5
+    assert served.get("/search", q="消防", layers="rescue-teams").json()["numberMatched"] == 2
+    assert served.get("/search", q="没有的").json()["numberMatched"] == 0
+
+
+def test_more_than_are_ranked_are_not_counted(cluster: Cluster, migrated: str) -> None:
+    with serving(cluster, migrated) as made:
+        insert = (
+            "INSERT INTO shelters (code, name, geom) SELECT 'g' || n, '场所' || n,"
+            " 'SRID=4326;POINT(120.5 36.5)' FROM generate_series({}, {}) n"
+        )
+        with made.database.own(Actor("test")) as session:
+            session.connection.exec_driver_sql(insert.format(1, CANDIDATES))
+        assert made.get("/search", q="场所").json()["numberMatched"] == CANDIDATES
+        with made.database.own(Actor("test")) as session:
+            session.connection.exec_driver_sql(insert.format(CANDIDATES + 1, CANDIDATES + 1))
+        body = made.get("/search", q="场所", limit="3").json()
+        assert "numberMatched" not in body and body["numberReturned"] == 3
+        assert made.get("/search", q="场所 g7").json()["numberMatched"] == 1111  # 7, 70-79, ...
+
+
+def test_one_that_is_silent_answers_when_named(served: Served) -> None:
+    assert names(served.get("/search", q="网格")) == []
+    assert names(served.get("/search", q="网格", layers="population-cells")) == ["网格一"]
+
+
+def test_any_of_the_languages_and_codes(served: Served) -> None:
+    assert names(served.get("/search", q="FIRE"))[0] == "消防"
+    assert names(served.get("/search", q="t2")) == ["消防二站"]
+    assert names(served.get("/search", q="Ｔ２")) == ["消防二站"]
+    assert names(served.get("/search", q="站 消防")) == ["消防二站", "公园旁的消防站前广场"]
+
+
 def test_datum(served: Served) -> None:
     (hit,) = served.get("/search", q="fire", datum="gcj02").json()["features"]
     want = wgs84_to_gcj02(np.array([[120.54, 36.5]]))[0]
@@ -130,9 +172,20 @@ def test_what_is_wrong_is_named(served: Served, parameter: str, params: dict[str
     assert answer.json()["parameter"] == parameter
 
 
-@pytest.mark.parametrize("q", ["'", "a' & 'b", "!消防", "a:*", "(((", "消防\\", "%_", "😀消防"])
-def test_signs_are_no_operators(served: Served, q: str) -> None:
-    assert served.get("/search", q=q).status_code in (200, 400)
+SIGNS = {
+    **{"'": 400, "((": 400, "%_": 400, "\\": 400, "、。": 400, "\u3000": 400},
+    **{"a' & 'b": 200, "!消防": 200, "a:*": 200, "消防\\": 200, "😀": 200, "·": 200, "\ufffd": 200},
+    # One that stands for four, two hundred times over: 799 pairs. Eighteen for one, in words.
+    **{"㍿" * 200: 200, "\ufdfa" * 200: 200, "é" * 200: 200, "a " * 100: 200},
+}
+
+
+@pytest.mark.parametrize(("q", "status"), SIGNS.items(), ids=lambda one: repr(one)[:12])
+def test_signs_are_no_operators(served: Served, q: str, status: int) -> None:
+    answer = served.get("/search", q=q)
+    assert answer.status_code == status, answer.text
+    if status == 200 and "消防" in q:
+        assert len(names(answer)) == 5
 
 
 def test_the_page_of_a_search(served: Served) -> None:

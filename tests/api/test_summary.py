@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from api_help import SECRET, Served, put, serving
+from api_help import CATALOG, SECRET, Served, put, serving
+from riskmap.catalog.spec import Layer
 from riskmap.db.cluster import Cluster
 from riskmap.db.sessions import Actor
 
@@ -73,10 +74,52 @@ def test_the_groups_are_the_items(served: Served, narrowed: dict[str, str], grou
 def _check_sums(sums: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     for name, told in sums.items():
         known = [row[name] for row in rows if row[name] is not None]
-        assert told["sum"] == pytest.approx(sum(known), rel=1e-12)
+        if known or not rows:
+            assert told["sum"] == pytest.approx(sum(known), rel=1e-12)
+        else:  # nothing is known of any of them, which is not zero
+            assert told["sum"] is None
         assert told["unknown"] == len(rows) - len(known)
     whole = sums["threatened_persons"]["sum"]
-    assert isinstance(whole, int)  # 2**31 - 1 several times is no 32-bit number
+    assert whole is None or isinstance(whole, int)  # 2**31 - 1 several times is no 32-bit number
+
+
+def _random(dice: random.Random, depth: int = 0) -> str:
+    """Make a filter of the fields that the rows differ in."""
+    if depth < 3 and dice.random() < 0.6:
+        left, right = _random(dice, depth + 1), _random(dice, depth + 1)
+        return dice.choice((f"({left} AND {right})", f"({left} OR {right})", f"NOT ({left})"))
+    number = dice.choice(("0", "12", "100", "2147483647"))
+    return dice.choice(
+        (
+            f"risk_level {dice.choice(('<', '=', '<>', '>='))} {dice.randint(0, 5)}",
+            f"threatened_persons {dice.choice(('<', '=', '>'))} {number}",
+            f"position_accuracy_m BETWEEN 0.1 AND {dice.choice(('0.1', '0.15', '1e9'))}",
+            f"{dice.choice(('name', 'admin_code', 'risk_level'))} IS NULL",
+            "name IN ('山', 'a,b')",
+            "name = 'a''b'",
+            "admin_code LIKE '3702%'",
+            f"S_INTERSECTS(geometry, BBOX(120.2, 36, {120.2 + dice.random() / 2:.3f}, 37))",
+        )
+    )
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_filters_count_and_sum_as_the_items_do(served: Served, seed: int) -> None:
+    dice = random.Random(seed)
+    asked = {"filter": _random(dice)}
+    keys = dice.sample(("risk_level", "admin_code", "name", "code"), dice.randint(1, 3))
+    if dice.random() < 0.3:
+        asked["bbox"] = "120.25,36,120.55,37"
+    items = [row["properties"] for row in served.items(LAYER, limit="10000", **asked)]
+    sums = "threatened_persons,position_accuracy_m"
+    body = served.get(PATH, group_by=",".join(keys), sum=sums, **asked).json()
+    want = Counter(tuple(row[name] for name in keys) for row in items)
+    groups = {tuple(one["values"][name] for name in keys): one for one in body["groups"]}
+    assert {key: one["count"] for key, one in groups.items()} == want, asked
+    assert body["count"] == sum(want.values()) == len(items)
+    for key, one in groups.items():
+        _check_sums(one["sums"], [row for row in items if tuple(row[name] for name in keys) == key])
+    _check_sums(body["sums"], items)
 
 
 def test_not_assessed_is_a_group_of_its_own_in_both_languages(served: Served) -> None:
@@ -102,6 +145,16 @@ def test_districts_of_streets(served: Served) -> None:
     assert {"370202", "370203", "37", None} == set(want)
 
 
+def test_every_layer_counts_what_its_items_are(cluster: Cluster, migrated: str) -> None:
+    """Those without people to add up, too."""
+    with serving(cluster, migrated, rows=3) as made:
+        for layer in CATALOG:
+            body = made.get(f"/collections/{layer}/summary").json()
+            assert body["count"] == len(made.items(layer)), layer
+            by_code = made.get(f"/collections/{layer}/summary", group_by="code").json()
+            assert len(by_code["groups"]) == by_code["count"] == body["count"]
+
+
 def test_without_keys_it_is_one_number(served: Served) -> None:
     body = served.get(PATH).json()
     assert body["count"] == ROWS and len(body["groups"]) == 1
@@ -115,6 +168,42 @@ def test_as_a_table(served: Served) -> None:
     assert len(rows) == len(body["groups"])
     assert sum(int(row["count"]) for row in rows) == ROWS
     assert rows[-1]["risk_level"] == "" and rows[-1]["risk_level_label"] == "未评估"
+    marked = served.get(PATH, group_by="risk_level,name", f="csv", bom="true")
+    assert marked.content == b"\xef\xbb\xbf" + answer.content
+
+
+def test_a_table_of_what_nobody_knows(served: Served) -> None:
+    answer = served.get(PATH, filter="threatened_persons IS NULL", f="csv")
+    (row,) = csv.DictReader(io.StringIO(answer.text))
+    assert row["threatened_persons"] == "" and row["threatened_persons_unknown"] == row["count"]
+
+
+def test_a_sum_beyond_what_a_number_holds_is_told(cluster: Cluster, migrated: str) -> None:
+    huge = {"position_accuracy_m": 1.7e308, "geom": "POINT(120.3 36.3)"}
+    with serving(cluster, migrated) as made:
+        put(made.database, LAYER, {"code": "a", **huge}, {"code": "b", **huge})
+        for asked in ({}, {"group_by": "code"}, {"group_by": "risk_level"}):
+            answer = made.get(PATH, sum="position_accuracy_m", **asked)
+            assert answer.status_code == 400 and answer.json()["parameter"] == "sum", asked
+        one = made.get(PATH, sum="position_accuracy_m", code="a").json()
+        assert one["sums"]["position_accuracy_m"] == {"sum": 1.7e308, "unknown": 0}
+
+
+@pytest.mark.parametrize("layer", list(CATALOG.values()), ids=lambda layer: layer.id)
+def test_what_is_restricted_is_not_there_for_others(served: Served, layer: Layer) -> None:
+    path = f"/collections/{layer.id}/summary"
+    hidden = [one for one in layer.fields if one.restricted]
+    for field in hidden:
+        for name in ("group_by", "sum"):
+            answer = served.get(path, **{name: field.name})
+            assert answer.status_code == 400 and answer.json()["parameter"] == name
+            # No more is told of it than of what does not exist.
+            nothing = served.get(path, **{name: "x" * len(field.name)})
+            as_told = answer.text.replace(field.name, "x" * len(field.name))
+            assert as_told == nothing.text
+            assert served.get(path, "reader", **{name: field.name}).status_code in (200, 400)
+    for child in layer.children:
+        assert served.get(path, group_by=child.name).status_code == 400
 
 
 def test_the_same_again_is_304(served: Served) -> None:
@@ -141,6 +230,8 @@ def test_the_same_again_is_304(served: Served) -> None:
         ("admin_digits", {"group_by": "admin_code", "admin_digits": "5"}),
         ("limit", {"limit": "5"}),
         ("f", {"f": "xml"}),
+        ("bom", {"f": "csv", "bom": "yes"}),
+        ("crs", {"crs": "http://www.opengis.net/def/crs/OGC/1.3/CRS84"}),
         ("responsible_person", {"responsible_person": SECRET}),
         ("filter", {"filter": "responsible_person = 'x'"}),
     ],
@@ -167,3 +258,16 @@ def test_too_many_groups_are_told(cluster: Cluster, migrated: str) -> None:
         answer = made.get(PATH, group_by="code")
         assert answer.status_code == 400 and answer.json()["parameter"] == "group_by"
         assert made.get(PATH, group_by="code", filter="code <> 'g7'").status_code == 200
+
+
+def test_as_a_page(served: Served) -> None:
+    address = f"{PATH}?group_by=risk_level&sum=threatened_persons&f=html"
+    chinese = served.client.get(address)
+    assert chinese.headers["content-type"].startswith("text/html")
+    assert "未评估" in chinese.text and "<th" in chinese.text and "威胁人数" in chinese.text
+    body = served.get(PATH, group_by="risk_level").json()
+    for one in body["groups"]:
+        assert f">{one['count']}<" in chinese.text
+    english = served.client.get(address, headers={"Accept-Language": "en"})
+    assert "Not assessed" in english.text
+    assert served.get(PATH, f="html").status_code == 200

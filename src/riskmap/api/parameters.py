@@ -297,6 +297,14 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
         ),
         DATUM,
         _forms("json", "csv", "html"),
+        Parameter(
+            "bom",
+            {"type": "boolean"},
+            Text(
+                "csv 以字节顺序标记开头,供 Excel 使用",
+                "csv begins with a byte order mark, for Excel",
+            ),
+        ),
     ),
     "/search": (
         replace(_Q, required=True, key=None),

@@ -107,7 +107,7 @@ def feature_query(
         after=after,
         order=order,
         chosen=_chosen(found["properties"], layer, fields) if "properties" in found else None,
-        geometry=not _flag(found.get("skipGeometry", "false"), "skipGeometry"),
+        geometry=not flag(found.get("skipGeometry", "false"), "skipGeometry"),
         tolerance_m=0.0 if tolerance is None else _tolerance(tolerance),
         datum=datum,
         crs=crs,
@@ -213,7 +213,8 @@ def _chosen(text: str, layer: Layer, fields: Mapping[str, Field]) -> frozenset[s
     return frozenset(names)
 
 
-def _flag(text: str, parameter: str) -> bool:
+def flag(text: str, parameter: str) -> bool:
+    """Read `true` or `false`."""
     if text not in ("true", "false"):
         raise InputError(
             "parameter.value", parameter=parameter, value=text[:40], expected="true, false"

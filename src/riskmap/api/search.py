@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
@@ -57,6 +58,7 @@ async def find(request: Request, ctx: Ctx, who: Who, lang: Language) -> Response
     body = {
         "type": "FeatureCollection",
         **({} if datum is Datum.WGS84 else {"datum": datum.value}),
+        **_matched(rows),
         "numberReturned": len(rows),
         "features": _features(request, rows, [query.layer for query in queries], datum, lang),
         "links": [link(str(address(request)), "self", GEOJSON)],
@@ -77,6 +79,12 @@ def _layers(ctx: Ctx, text: str | None) -> list[Layer]:
             known = ", ".join(ctx.catalog)
             raise InputError("parameter.value", parameter="layers", value=name[:40], expected=known)
     return [ctx.catalog[name] for name in names]
+
+
+def _matched(rows: Sequence[Any]) -> dict[str, int]:
+    """Say how many features match, unless there are more than were looked at."""
+    number = rows[0].matched if rows else 0
+    return {} if number is None else {"numberMatched": number}
 
 
 async def _check_datum(session: AsyncReadSession, datum: Datum, layer: Layer) -> None:

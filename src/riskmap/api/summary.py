@@ -17,6 +17,7 @@ from riskmap.api.asking import ask
 from riskmap.api.conditions import etag, not_modified
 from riskmap.api.deps import Ctx, Language, Who
 from riskmap.api.links import JSON, address, base, cache_headers, link
+from riskmap.api.query import flag
 from riskmap.catalog.spec import RISK_LEVEL, Field, Kind, Layer
 from riskmap.errors import InputError
 from riskmap.features.groups import GROUPED, SUMMED, Group, Key, Sum, read_groups, total
@@ -29,13 +30,16 @@ ADMIN_CODE: Final = "admin_code"
 # GB/T 2260 and GB/T 10114: province, city, district, street, community.
 DIGITS: Final = (2, 4, 6, 9, 12)
 _MAX_KEYS: Final = 3
-_OWN: Final = ("group_by", "sum", "admin_digits", "datum", "f")
+_OWN: Final = ("group_by", "sum", "admin_digits", "datum", "f", "bom")
+# Without a byte order mark Excel takes the text for the code page of its machine.
+_BOM: Final = "\ufeff"
 
 
 @router.get("/collections/{layer_id}/summary", summary="统计 Summary", response_model=None)
 async def summary(layer_id: str, request: Request, ctx: Ctx, who: Who, lang: Language) -> Response:
     """Count and sum the features of a query by the values of some fields."""
     as_html = html.wanted(request, "json", "csv")
+    mark = flag(request.query_params.get("bom", "false"), "bom")
     layer = ctx.catalog.find(layer_id)
     query, facts = await ask(request, ctx, layer, who, *_OWN)
     keys = _keys(request, query.fields)
@@ -46,7 +50,8 @@ async def summary(layer_id: str, request: Request, ctx: Ctx, who: Who, lang: Lan
     async with ctx.database.read_async() as session:
         groups = await read_groups(session, query, keys, fields)
     if request.query_params.get("f") == "csv":
-        return Response(_csv(groups, keys, fields, lang), media_type=CSV, headers=headers)
+        table = (_BOM if mark else "") + _csv(groups, keys, fields, lang)
+        return Response(table.encode(), media_type=CSV, headers=headers)
     body = {
         "collection": layer.id,
         "title": layer.title.in_(lang),
@@ -61,9 +66,55 @@ async def summary(layer_id: str, request: Request, ctx: Ctx, who: Who, lang: Lan
         ],
     }
     if as_html:
-        shown = orjson.loads(orjson.dumps(body))
-        return await html.document(request, ctx, lang, title=layer.title, body=shown)
+        return await _page(request, ctx, lang, layer, groups, keys, fields)
     return Response(orjson.dumps(body), media_type=JSON, headers=headers)
+
+
+async def _page(
+    request: Request,
+    ctx: Ctx,
+    lang: Lang,
+    layer: Layer,
+    groups: Sequence[Group],
+    keys: Sequence[Key],
+    fields: Sequence[Field],
+) -> Response:
+    """Show the groups as a table with the labels of fields and values."""
+    async with ctx.database.read_async() as session:
+        city = await html.read_city(session)
+    rows = [
+        (
+            [_label(key.field, value, lang) for key, value in zip(keys, one.values, strict=True)],
+            _shown(one.count),
+            [(_shown(sum_.total), _shown(sum_.unknown)) for sum_ in one.sums],
+        )
+        for one in groups
+    ]
+    title = html.both("summary.title")
+    here = f"/collections/{layer.id}"
+    return html.page(
+        request,
+        lang,
+        "summary.html",
+        title=layer.title,
+        trail=(
+            html.Crumb(html.both("html.collections"), "/collections"),
+            html.Crumb(layer.title, here),
+            html.Crumb(title),
+        ),
+        city=city,
+        formats=tuple((name.upper(), html.same_page(request, f=name)) for name in ("json", "csv")),
+        heads=[key.field.label for key in keys],
+        sums=[field.label for field in fields],
+        whole=html.both("html.count"),
+        unknown=html.both("summary.unknown_count"),
+        total=_shown(sum(one.count for one in groups)),
+        rows=rows,
+    )
+
+
+def _shown(value: float | None) -> str:
+    return "—" if value is None else f"{value:,.10g}" if isinstance(value, float) else f"{value:,}"
 
 
 def _keys(request: Request, visible: Sequence[Field]) -> list[Key]:
@@ -136,9 +187,7 @@ def _label(field: Field, value: Any, lang: Lang) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def _csv(
-    groups: Sequence[Group], keys: Sequence[Key], fields: Sequence[Field], lang: Lang
-) -> bytes:
+def _csv(groups: Sequence[Group], keys: Sequence[Key], fields: Sequence[Field], lang: Lang) -> str:
     """Return the groups as a table: values and labels of the keys, count, sums, unknowns."""
     text = io.StringIO()
     table = csv.writer(text)
@@ -154,9 +203,14 @@ def _csv(
     for group in groups:
         row: list[Any] = []
         for key, value in zip(keys, group.values, strict=True):
-            row += ["" if value is None else value, _label(key.field, value, lang)]
+            row += [_cell(value), _label(key.field, value, lang)]
         row.append(group.count)
         for one in group.sums:
-            row += [one.total, one.unknown]
+            row += [_cell(one.total), one.unknown]
         table.writerow(row)
-    return text.getvalue().encode()
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as the items' table has it."""
+    return str(value).lower() if isinstance(value, bool) else "" if value is None else value

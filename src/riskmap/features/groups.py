@@ -7,10 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import fsum
+from math import fsum, isfinite
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Double, Select, cast, func, literal_column, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Double,
+    Select,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+)
 
 from riskmap.catalog.spec import Field, Kind
 from riskmap.db.sessions import AsyncReadSession
@@ -23,6 +33,10 @@ MAX_GROUPS: Final = 10_000
 # counts would add up to more than there are; a moment is in a group of its own.
 GROUPED: Final = (Kind.TEXT, Kind.INTEGER, Kind.BOOLEAN, Kind.DATE)
 SUMMED: Final = (Kind.INTEGER, Kind.NUMBER)
+# A sum of doubles beyond 1.8e308 is an error in PostgreSQL, and one row with 1e308 suffices for it
+# beside another. At 2**-64 of their size fewer than 2**64 rows cannot get there, and as a power of
+# two moves the exponent alone, no digit is lost.
+_SCALE: Final = 2.0**-64
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +55,17 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """The sum of a field; `unknown` says of how many features it is not known (null)."""
+    """The sum of a field.
 
-    total: float
+    Parameters
+    ----------
+    total
+        None: of none of the features is it known, which is not zero.
+    unknown
+        Of how many features it is not known (null).
+    """
+
+    total: float | None
     unknown: int
 
 
@@ -63,14 +85,17 @@ def grouped(query: FeatureQuery, keys: Sequence[Key], fields: Sequence[Field]) -
     sums: list[ColumnElement[Any]] = []
     for n, field in enumerate(fields):
         column = table.c[field.name]
-        kind = BigInteger if field.kind is Kind.INTEGER else Double
-        sums.append(func.coalesce(func.sum(cast(column, kind)), 0).label(f"sum_{n}"))
+        whole = field.kind is Kind.INTEGER
+        addend = cast(column, BigInteger) if whole else cast(column, Double) * literal(_SCALE)
+        sums.append(func.sum(addend).label(f"sum_{n}"))
         sums.append(func.count().filter(column.is_(None)).label(f"unknown_{n}"))
     order: list[ColumnElement[Any]] = [
         literal_column(f"{n + 1} ASC NULLS LAST") for n in range(len(keys))
     ]
     return (
         select(*marks, func.count().label("count"), *sums)
+        # Said, since a count alone names no table: without one PostgreSQL counts 1.
+        .select_from(table)
         .where(*conditions(query))
         # By their places: a bound value in an expression makes it another one each time.
         .group_by(*(literal_column(str(n + 1)) for n in range(len(keys))))
@@ -91,7 +116,8 @@ async def read_groups(
     Raises
     ------
     InputError
-        There are more than `MAX_GROUPS`; names `group_by`.
+        There are more than `MAX_GROUPS`, which names `group_by`; a sum is beyond what a double
+        holds, which names `sum`.
     """
     rows = (await session.execute(grouped(query, keys, fields))).all()
     if len(rows) > MAX_GROUPS:
@@ -100,20 +126,41 @@ async def read_groups(
     for row in rows:
         values = tuple(row[: len(keys)])
         count, *rest = row[len(keys) :]
-        whole = [field.kind is Kind.INTEGER for field in fields]
-        sums = tuple(
-            Sum(int(total) if integer else float(total), unknown)
-            for integer, total, unknown in zip(whole, rest[::2], rest[1::2], strict=True)
+        sums = zip(fields, rest[::2], rest[1::2], strict=True)
+        told = tuple(
+            Sum(_added(field, [] if part is None else [part], count), unknown)
+            for field, part, unknown in sums
         )
-        found.append(Group(values, count, sums))
+        found.append(Group(values, count, told))
     return found
 
 
 def total(groups: Sequence[Group], fields: Sequence[Field]) -> Group:
-    """Add groups up."""
+    """Add groups up.
+
+    Raises
+    ------
+    InputError
+        A sum is beyond what a double holds; names `sum`.
+    """
+    count = sum(group.count for group in groups)
     sums = []
     for n, field in enumerate(fields):
-        parts = [group.sums[n] for group in groups]
-        exact = sum if field.kind is Kind.INTEGER else fsum
-        sums.append(Sum(exact(one.total for one in parts), sum(one.unknown for one in parts)))
-    return Group((), sum(group.count for group in groups), tuple(sums))
+        known = [one.sums[n].total for one in groups]
+        scale = 1 if field.kind is Kind.INTEGER else _SCALE
+        parts = [one * scale for one in known if one is not None]
+        unknown = sum(one.sums[n].unknown for one in groups)
+        sums.append(Sum(_added(field, parts, count), unknown))
+    return Group((), count, tuple(sums))
+
+
+def _added(field: Field, parts: Sequence[Any], count: int) -> float | None:
+    """Add parts of a sum, those of doubles at `_SCALE`."""
+    if not parts:
+        return None if count else 0
+    if field.kind is Kind.INTEGER:
+        return int(sum(parts))
+    added = fsum(parts) / _SCALE
+    if not isfinite(added):
+        raise InputError("summary.overflow", parameter="sum", value=field.name)
+    return added

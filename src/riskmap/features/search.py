@@ -32,9 +32,10 @@ _NAMES: Final = ("code", "name", "name_en", "address", "status")
 def hits(queries: Sequence[FeatureQuery], words: str, limit: int) -> Select[Any]:
     """Return the best hits of several layers, best first.
 
-    Columns: `place` (of the layer's query), `id`, a point of the shape as `wkb`, names, level and
+    Columns: `place` (of the layer's query), `id`, a point of the shape as `wkb`, names, level,
     `score`: 3 for a name or code that is what was asked, 2 for one that begins with it, 1 for one
-    that holds it, plus the rank, which is less than 1.
+    that holds it, plus the rank, which is less than 1; and `matched`: how many features match in
+    all layers, null where a layer has more than are ranked (`CANDIDATES`).
 
     Parameters
     ----------
@@ -44,7 +45,12 @@ def hits(queries: Sequence[FeatureQuery], words: str, limit: int) -> Select[Any]
     parts = [_hits(query, place, words, limit) for place, query in enumerate(queries)]
     found = union_all(*parts).subquery("hits") if len(parts) > 1 else parts[0].subquery("hits")
     best = (found.c.score.desc(), found.c.place, found.c.id)
-    return select(found).order_by(*best).limit(limit)
+    # Each layer's number stands in all its rows: it is added once, at the layer's best.
+    number = func.sum(found.c.in_layer).filter(found.c.nth == 1).over()
+    capped = func.max(found.c.in_layer).over() > CANDIDATES
+    matched = case((capped, None), else_=cast(number, Integer)).label("matched")
+    kept = [one for one in found.c if one.name not in ("in_layer", "nth")]
+    return select(*kept, matched).order_by(*best).limit(limit)
 
 
 def _hits(query: FeatureQuery, place: int, words: str, limit: int) -> Select[Any]:
@@ -59,7 +65,7 @@ def _hits(query: FeatureQuery, place: int, words: str, limit: int) -> Select[Any
             rank(table, words).label("rank"),
         )
         .where(*conditions(query))
-        .limit(CANDIDATES)
+        .limit(CANDIDATES + 1)
         .subquery(f"rows_{place}")
     )
     said = literal(words.strip().lower(), String)
@@ -86,6 +92,8 @@ def _hits(query: FeatureQuery, place: int, words: str, limit: int) -> Select[Any
             rows.c.geom,
             *(rows.c[name] for name in (*_NAMES, "risk_level")),
             score,
+            func.count().over().label("in_layer"),
+            func.row_number().over(order_by=(score.desc(), rows.c.id)).label("nth"),
         )
         .order_by(score.desc(), rows.c.id)
         .limit(limit)

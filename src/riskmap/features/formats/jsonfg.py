@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, String, case, cast, func, literal, or_
+from sqlalchemy import ColumnElement, String, case, cast, func, literal, or_
+from sqlalchemy.sql.selectable import NamedFromClause
 
 from riskmap.crs.datum import Datum
 from riskmap.crs.served import CRS84
@@ -44,7 +45,7 @@ def head(query: FeatureQuery) -> dict[str, Any]:
 
 
 def feature_columns(
-    query: FeatureQuery, source: FromClause | None = None
+    query: FeatureQuery, source: NamedFromClause | None = None
 ) -> list[ColumnElement[Any]]:
     """Return the column of one feature, as `statements.feature_columns` does."""
     table = table_for(query.layer) if source is None else source
@@ -70,7 +71,7 @@ def feature_columns(
     return [text.label("feature")]
 
 
-def _time(query: FeatureQuery, table: FromClause) -> ColumnElement[Any]:
+def _time(query: FeatureQuery, table: NamedFromClause) -> ColumnElement[Any]:
     """Return since when and until when the feature counts, `..` for an open end."""
     kinds = {one.name: one for one in attributes(query)}
     ends = []
