@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from typing import Any
 
 import pytest
@@ -267,3 +268,19 @@ def test_conformance_names_no_class_twice_and_no_function_class() -> None:
     assert len(set(CONFORMANCE)) == len(CONFORMANCE) == 13
     assert all(one.startswith("http://www.opengis.net/spec/cql2/1.0/conf/") for one in CONFORMANCE)
     assert not any(one.endswith("/functions") for one in CONFORMANCE)
+
+
+def test_a_collection_of_one_kind_is_never_merged() -> None:
+    """Its lines cross each other half a million times: merged they would be 150 MB."""
+    draw = random.Random(5)
+    corners = ",".join(f"{draw.randint(-99, 99)} {draw.randint(-80, 80)}" for _ in range(1500))
+    found = read(f"s_within(geom,GEOMETRYCOLLECTION(POINT EMPTY,LINESTRING({corners})))").tree
+    assert isinstance(found, Op)
+    shape = found.args[1]
+    assert isinstance(shape, Value)
+    assert shape.geometry == "MultiLineString"
+    assert isinstance(shape.value, bytes)
+    assert shapely.get_num_coordinates(shapely.from_wkb(shape.value)) == 1500
+    overlapping = "GEOMETRYCOLLECTION(POLYGON((0 0,2 0,2 2,0 0)),POLYGON((1 0,3 0,3 2,1 0)))"
+    assert "collection" in refused(f"s_within(geom,{overlapping})").key
+    read(f"s_intersects(geom,{overlapping})")

@@ -58,6 +58,13 @@ def _in_world(xy: NDArray[np.float64]) -> bool:
     return bool(np.all(lon <= 180 + _SLACK_DEG) and np.all(lat <= 90 + _SLACK_DEG))
 
 
+_SEVERAL: Final[dict[str, Callable[[Any], Any]]] = {
+    "Point": shapely.multipoints,
+    "LineString": shapely.multilinestrings,
+    "Polygon": shapely.multipolygons,
+}
+
+
 def finish(shape: BaseGeometry, crs: ServedCrs, at: At, *, east_first: bool = False) -> Shape:
     """Give a shape as it was written: on the globe, in WGS 84, valid.
 
@@ -90,15 +97,19 @@ def finish(shape: BaseGeometry, crs: ServedCrs, at: At, *, east_first: bool = Fa
 def _unified(shape: BaseGeometry) -> BaseGeometry:
     """Return a collection of one kind as the multi geometry that it is.
 
-    PostGIS relates no collections but by ST_Intersects: what can be said otherwise is.
+    PostGIS relates no collections but by ST_Intersects: what can be said otherwise is. Set side by
+    side, never merged: two thousand vertices of lines that cross each other have a million
+    crossings, a gigabyte of them. Polygons that overlap stay a collection.
     """
     if shape.geom_type != "GeometryCollection" or shape.is_empty:
         return shape
-    kinds = {part.geom_type.removeprefix("Multi") for part in shapely.get_parts(shape)}
-    if len(kinds) > 1 or "GeometryCollection" in kinds:
+    parts = shapely.get_parts(shapely.get_parts(shape))
+    parts = parts[~shapely.is_empty(parts)]
+    make = _SEVERAL.get(parts[0].geom_type)
+    if make is None or len({part.geom_type for part in parts}) > 1:
         return shape
-    merged: BaseGeometry = shapely.union_all(shapely.get_parts(shape))
-    return merged
+    found: BaseGeometry = make(parts)
+    return found if shapely.is_valid(found) else shape
 
 
 def box(numbers: Sequence[float], crs: ServedCrs, at: At) -> Shape:
