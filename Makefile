@@ -108,8 +108,8 @@ prove-api: $(dev_stamp) ## 按接口定义长时间随机请求 | ask what the A
 prove-import: $(dev_stamp) ## 上传导入时随机 kill -9 服务与 PostgreSQL,50 次 | kill -9 of service and PostgreSQL during uploads' imports, 50 times
 	$(VENV)/bin/python -m pytest -m prove tests/client/test_prove_import.py $(ARGS)
 
-prove-features: $(dev_stamp) ## 一万个随机过滤条件与独立求值对比,十分钟恶意过滤条件 | 10,000 random filters against an evaluator, ten minutes of hostile ones
-	$(VENV)/bin/python -m pytest -m prove tests/client/test_prove_features.py $(ARGS)
+prove-features: $(dev_stamp) ## 一万个随机过滤条件与独立求值对比,十分钟恶意过滤条件,全部注入文本 | 10,000 random filters against an evaluator, ten minutes of hostile ones, every injection
+	$(VENV)/bin/python -m pytest -m prove tests/client/test_prove_features.py tests/client/test_injection.py $(ARGS)
 
 lint: $(dev_stamp) ## 代码风格 | lint and format check
 	$(VENV)/bin/ruff check

@@ -258,3 +258,16 @@ def test_too_many_groups_are_told(cluster: Cluster, migrated: str) -> None:
         answer = made.get(PATH, group_by="code")
         assert answer.status_code == 400 and answer.json()["parameter"] == "group_by"
         assert made.get(PATH, group_by="code", filter="code <> 'g7'").status_code == 200
+
+
+def test_as_a_page(served: Served) -> None:
+    address = f"{PATH}?group_by=risk_level&sum=threatened_persons&f=html"
+    chinese = served.client.get(address)
+    assert chinese.headers["content-type"].startswith("text/html")
+    assert "未评估" in chinese.text and "<th" in chinese.text and "威胁人数" in chinese.text
+    body = served.get(PATH, group_by="risk_level").json()
+    for one in body["groups"]:
+        assert f">{one['count']}<" in chinese.text
+    english = served.client.get(address, headers={"Accept-Language": "en"})
+    assert "Not assessed" in english.text
+    assert served.get(PATH, f="html").status_code == 200

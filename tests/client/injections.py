@@ -127,8 +127,10 @@ _BODY = (
 _ITEMS = (
     "bbox", "bbox-crs", "crs", "datum", "datetime", "filter", "filter-lang", "filter-crs",
     "sortby", "properties", "skipGeometry", "simplify", "q", "limit", "offset", "cursor", "f",
-    "code", "name", "risk_level", "updated_at",
+    "lang", "bom", "headings", "code", "name", "risk_level", "updated_at",
 )  # fmt: skip
+# Read where the answer is a table alone; elsewhere they are refused by their name.
+_NEEDS = {"bom": {"f": "csv"}, "headings": {"f": "csv"}}
 _SEARCHED = ("bbox", "datetime", "filter", "filter-lang", "filter-crs", "q", "name")
 LAYER = "geohazard-points"
 _HERE = f"/collections/{LAYER}"
@@ -239,6 +241,7 @@ def places() -> Iterator[tuple[Maker, ...]]:
             shapes = _SHAPES.get(name.removesuffix("-crs") if name == "bbox-crs" else name)
             shapes = _SHAPES["crs"] if name.endswith("crs") else shapes or (_plain,)
             others = {key: value for key, value in rest.items() if key != name}
+            others |= _NEEDS.get(name, {})
             yield tuple(_in_query(path, name, shape, others) for shape in shapes)
             if name == "filter":
                 others = {**others, "filter-lang": "cql2-json"}

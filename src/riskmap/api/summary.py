@@ -66,9 +66,55 @@ async def summary(layer_id: str, request: Request, ctx: Ctx, who: Who, lang: Lan
         ],
     }
     if as_html:
-        shown = orjson.loads(orjson.dumps(body))
-        return await html.document(request, ctx, lang, title=layer.title, body=shown)
+        return await _page(request, ctx, lang, layer, groups, keys, fields)
     return Response(orjson.dumps(body), media_type=JSON, headers=headers)
+
+
+async def _page(
+    request: Request,
+    ctx: Ctx,
+    lang: Lang,
+    layer: Layer,
+    groups: Sequence[Group],
+    keys: Sequence[Key],
+    fields: Sequence[Field],
+) -> Response:
+    """Show the groups as a table with the labels of fields and values."""
+    async with ctx.database.read_async() as session:
+        city = await html.read_city(session)
+    rows = [
+        (
+            [_label(key.field, value, lang) for key, value in zip(keys, one.values, strict=True)],
+            _shown(one.count),
+            [(_shown(sum_.total), _shown(sum_.unknown)) for sum_ in one.sums],
+        )
+        for one in groups
+    ]
+    title = html.both("summary.title")
+    here = f"/collections/{layer.id}"
+    return html.page(
+        request,
+        lang,
+        "summary.html",
+        title=layer.title,
+        trail=(
+            html.Crumb(html.both("html.collections"), "/collections"),
+            html.Crumb(layer.title, here),
+            html.Crumb(title),
+        ),
+        city=city,
+        formats=tuple((name.upper(), html.same_page(request, f=name)) for name in ("json", "csv")),
+        heads=[key.field.label for key in keys],
+        sums=[field.label for field in fields],
+        whole=html.both("html.count"),
+        unknown=html.both("summary.unknown_count"),
+        total=_shown(sum(one.count for one in groups)),
+        rows=rows,
+    )
+
+
+def _shown(value: float | None) -> str:
+    return "—" if value is None else f"{value:,.10g}" if isinstance(value, float) else f"{value:,}"
 
 
 def _keys(request: Request, visible: Sequence[Field]) -> list[Key]:
