@@ -412,9 +412,13 @@ def test_csv_is_rfc_4180(writable: Served) -> None:
     assert content.endswith(b"\r\n") and b'"a""b,c\nd","",,120.4,36.3,' in content
     with_mark = export(writable, "geohazard-points", "csv", bom="true")
     assert with_mark == b"\xef\xbb\xbf" + content
-    for name in ("bom", "headings"):
-        answer = writable.get("/collections/shelters/items", f="csv", **{name: "perhaps"})
-        assert answer.status_code == 400 and answer.json()["parameter"] == name
+
+
+@pytest.mark.parametrize("name", ["bom", "headings"])
+@pytest.mark.parametrize("f", ["csv", "geojson", "html", "jsonfg", "flatgeobuf"])
+def test_a_wrong_option_is_refused_with_any_format(served: Served, f: str, name: str) -> None:
+    answer = served.get("/collections/shelters/items", f=f, **{name: "perhaps"})
+    assert answer.status_code == 400 and name in answer.text
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])

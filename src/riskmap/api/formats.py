@@ -177,17 +177,17 @@ async def answer(
     chosen: Format,
     facts: Facts,
     headers: Mapping[str, str],
+    options: Options,
 ) -> Response:
     """Send what a query asks for as a file.
 
     Raises
     ------
     InputError
-        An option is wrong, or there are more rows than the format takes.
+        There are more rows than the format takes.
     UnavailableError, StorageFullError
         No more can be made at the moment.
     """
-    options = _options(request, lang)
     async with ctx.database.read_async() as session:
         city = await html.read_city(session)
     now = datetime.now(ZoneInfo(city.time_zone))
@@ -201,7 +201,7 @@ async def answer(
 
 
 @dataclass(frozen=True, slots=True)
-class _Options:
+class Options:
     """Byte order mark; language of the headings (None: names) and of what else is said."""
 
     bom: bool
@@ -209,14 +209,21 @@ class _Options:
     lang: Lang
 
 
-def _options(request: Request, lang: Lang) -> _Options:
+def options(request: Request, lang: Lang) -> Options:
+    """Return what a table is asked beside its query; a wrong one is refused with any format.
+
+    Raises
+    ------
+    InputError
+        An option has no such value.
+    """
     bom = request.query_params.get("bom", "false")
     headings = request.query_params.get("headings", _HEADINGS[0])
     for name, text, known in (("bom", bom, ("true", "false")), ("headings", headings, _HEADINGS)):
         if text not in known:
             expected = ", ".join(known)
             raise InputError("parameter.value", parameter=name, value=text[:40], expected=expected)
-    return _Options(bom == "true", lang if headings == "label" else None, lang)
+    return Options(bom == "true", lang if headings == "label" else None, lang)
 
 
 def _attachment(query: FeatureQuery, chosen: Format, now: datetime, lang: Lang) -> dict[str, str]:
@@ -232,7 +239,7 @@ async def _streamed(
     query: FeatureQuery,
     chosen: Format,
     headers: Mapping[str, str],
-    options: _Options,
+    options: Options,
 ) -> Response:
     pieces = _pieces(ctx, query, chosen, options)
     # What fails before the first piece still gets its proper status.
@@ -247,7 +254,7 @@ async def _streamed(
 
 
 async def _pieces(
-    ctx: Context, query: FeatureQuery, chosen: Format, options: _Options
+    ctx: Context, query: FeatureQuery, chosen: Format, options: Options
 ) -> AsyncIterator[bytes]:
     async with ctx.database.stream_async() as session:
         await session.limit_statements(ctx.settings.export_timeout_s)
@@ -290,7 +297,7 @@ async def _spooled(
 
 
 def _writer(
-    query: FeatureQuery, chosen: Format, options: _Options, about: workbook.About
+    query: FeatureQuery, chosen: Format, options: Options, about: workbook.About
 ) -> Callable[[Work], None]:
     """Return what writes the file of a format."""
 

@@ -40,6 +40,7 @@ async def items(layer_id: str, request: Request, ctx: Ctx, who: Who, lang: Langu
     layer = ctx.catalog.find(layer_id)
     query, facts = await ask(request, ctx, layer, who, "f", *SHAPING, *PAGING, *formats.OPTIONS)
     query = formats.unlimited(request, query, chosen)
+    options = formats.options(request, lang)
 
     def links(near: Neighbours) -> Links:
         return _links(request, query, near, chosen)
@@ -54,7 +55,7 @@ async def items(layer_id: str, request: Request, ctx: Ctx, who: Who, lang: Langu
     if not_modified(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     if not chosen.paged:
-        return await formats.answer(ctx, request, lang, query, chosen, facts, headers)
+        return await formats.answer(ctx, request, lang, query, chosen, facts, headers, options)
     pieces = read.page(ctx.database, query, links, _form(query, chosen))
     # The first piece is awaited here: what fails before it still gets its proper status.
     first = await anext(pieces)
