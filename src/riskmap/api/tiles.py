@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter, Request, Response
 
+from riskmap.access.keys import Caller
+from riskmap.api.context import Context
 from riskmap.api.deps import Ctx, Who, integer, parameters
 from riskmap.api.query import feature_query
 from riskmap.catalog.spec import Layer
@@ -11,7 +15,8 @@ from riskmap.db.sessions import AsyncReadSession
 from riskmap.errors import InputError
 from riskmap.features import read
 from riskmap.tiles import roads
-from riskmap.tiles.read import check_address, render
+from riskmap.tiles.grid import WEB_MERCATOR_QUAD, Address, address
+from riskmap.tiles.read import render
 
 router = APIRouter(tags=["tiles"])
 
@@ -30,24 +35,38 @@ async def tile(
     The filters are those of the items, and of every layer that is asked for.
     """
     names = _names(layers)
-    found = [ctx.catalog.find(name) for name in names if name != roads.NAME]
-    address = tuple(
+    numbers = [
         integer(text, name, least=0, most=2**31) for name, text in (("z", z), ("x", x), ("y", y))
-    )
-    check_address(*address)
+    ]
+    return await answer(request, ctx, who, names, address(WEB_MERCATOR_QUAD, *numbers))
+
+
+async def answer(
+    request: Request, ctx: Context, who: Caller, names: Sequence[str], place: Address
+) -> Response:
+    """Answer with a tile of these layers, whatever the address that asked for it.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such layer.
+    InputError
+        A parameter is wrong, or one of the layers lacks what it names.
+    """
+    found = [ctx.catalog.find(name) for name in names if name != roads.NAME]
     with_roads = roads.NAME in names
     if with_roads:
         parameters(request, set())  # the network has no fields to filter by
     async with ctx.database.read_async() as session:
         srid = await _local_srid(request, session, found)
         queries = [feature_query(request, layer, who, local_srid=srid) for layer in found]
-        drawn = await render(session, queries, *address, with_roads=with_roads)
+        drawn = await render(session, queries, place, with_roads=with_roads)
     headers = {
         "Cache-Control": "public, no-cache" if who.role is None else "private, no-store",
         "Vary": "Authorization, X-API-Key",
     }
     if drawn.dropped:
-        headers["X-Riskmap-Dropped"] = str(drawn.dropped)
+        headers["X-Riskmap-Dropped"] = str(sum(drawn.dropped.values()))
     if not drawn.mvt:
         return Response(status_code=204, headers=headers)
     return Response(drawn.mvt, media_type=MVT, headers=headers)

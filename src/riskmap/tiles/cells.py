@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from riskmap.features.query import FeatureQuery
 from riskmap.features.where import conditions, table_for
-from riskmap.tiles.grid import EXTENT, WORLD_M, X, Y, envelope
+from riskmap.tiles.grid import EXTENT, Grid, X, Y
 
 # Up to this zoom points are drawn as cells: from the next on there is room for each.
 MAX_ZOOM: Final = 11
@@ -46,7 +46,7 @@ def applies(query: FeatureQuery, z: int) -> bool:
     return query.layer.tile.cluster and z <= MAX_ZOOM
 
 
-def cells(query: FeatureQuery, z: int) -> Select[Any]:
+def cells(query: FeatureQuery, grid: Grid, z: int) -> Select[Any]:
     """Return one row for each cell of a tile: id, the layer's tile fields, geom, cell, n, `COUNTS`.
 
     `geom` is in units of the tile. A cell of one point is that point, with its id and fields;
@@ -54,12 +54,13 @@ def cells(query: FeatureQuery, z: int) -> Select[Any]:
     down, never in a neighbour's cell: at 4096 it would be outside of its tile.
     """
     layer, table = query.layer, table_for(query.layer)
-    geom = table.c.geom_3857
-    scale = (1 << z) / WORLD_M
+    geom = grid.geometry(table)
+    scale = (1 << z) / grid.width
+    west, north = grid.corner
     # In tiles from the north-west corner. ST_XMin, as ST_X fails on what is no point, and nothing
     # says that the condition is tested first.
-    across = (func.ST_XMin(geom) + WORLD_M / 2) * literal(scale, Double)
-    down = (literal(WORLD_M / 2, Double) - func.ST_YMin(geom)) * literal(scale, Double)
+    across = (func.ST_XMin(geom) - west) * literal(scale, Double)
+    down = (literal(north, Double) - func.ST_YMin(geom)) * literal(scale, Double)
     placed = (
         select(
             table.c.id,
@@ -71,7 +72,7 @@ def cells(query: FeatureQuery, z: int) -> Select[Any]:
         )
         # The margin is for rounding: the cell alone says which tile a point on an edge is in.
         .where(
-            geom.op("&&")(envelope(z, buffer=1)),
+            geom.op("&&")(grid.envelope(z, buffer=1)),
             is_point(geom),
             *conditions(query),
         )

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy import case as sql_case
 
 from riskmap.db.tables import ROAD_EDGES
-from riskmap.tiles.grid import EXTENT, envelope, pixel_m
+from riskmap.tiles.grid import EXTENT, Grid
 
 # The layer's name in a tile and in its address: no layer of features may have it.
 NAME: Final = "roads"
@@ -45,7 +45,7 @@ _LATEST: Final = 14
 _SINGLE_ZOOM: Final = 12
 
 
-def tile(z: int) -> Select[bytes, int, int] | None:
+def tile(grid: Grid, z: int) -> Select[bytes, int, int] | None:
     """Return (mvt, taken, kept) of the roads of one tile, None where no class is drawn yet.
 
     The classes are the limit, so that nothing is dropped unsaid: taken and kept are 0.
@@ -56,19 +56,20 @@ def tile(z: int) -> Select[bytes, int, int] | None:
     if z < min(_FROM_ZOOM):
         return None
     edge = ROAD_EDGES.c
-    box, margin = envelope(z), envelope(z, buffer=BUFFER)
+    box, margin = grid.envelope(z), grid.envelope(z, buffer=BUFFER)
+    geom = grid.geometry(ROAD_EDGES)
     looks = (edge.road_class, edge.bridge, edge.tunnel, edge.level)
-    near: list[ColumnElement[bool]] = [edge.geom_3857.op("&&")(margin)]
+    near: list[ColumnElement[bool]] = [geom.op("&&")(margin)]
     if z < _LATEST:
         near.append(edge.road_class == any_(literal(classes(z), ARRAY(String))))
 
     def drawn(shape: ColumnElement[Any]) -> ColumnElement[Any]:
-        simple = func.ST_Simplify(shape, pixel_m(z), True)
+        simple = func.ST_Simplify(shape, grid.pixel(z), True)
         return func.ST_AsMVTGeom(simple, box, EXTENT, BUFFER, True).label("geom")
 
     order = (edge.level, _importance(edge.road_class).desc())
     if z < _SINGLE_ZOOM:
-        merged = func.ST_LineMerge(func.ST_Collect(edge.geom_3857))
+        merged = func.ST_LineMerge(func.ST_Collect(geom))
         rows = (
             select(cast(null(), BigInteger).label("id"), *looks, drawn(merged))
             .where(*near)
@@ -78,7 +79,7 @@ def tile(z: int) -> Select[bytes, int, int] | None:
         )
     else:
         rows = (
-            select(edge.id, *looks, edge.name, edge.oneway, drawn(edge.geom_3857))
+            select(edge.id, *looks, edge.name, edge.oneway, drawn(geom))
             .where(*near)
             .order_by(*order, edge.id)
             .subquery("tile")

@@ -12,10 +12,12 @@ from riskmap.catalog.spec import Geometry
 from riskmap.features.query import FeatureQuery
 from riskmap.features.where import conditions, table_for
 from riskmap.tiles import cells
-from riskmap.tiles.grid import EXTENT, envelope, pixel_m
+from riskmap.tiles.grid import EXTENT, Grid
 
 
-def tile(query: FeatureQuery, z: int, *, exact: bool = False) -> Select[bytes, int, int]:
+def tile(
+    query: FeatureQuery, grid: Grid, z: int, *, exact: bool = False
+) -> Select[bytes, int, int]:
     """Return (mvt, taken, kept) of one tile of a layer: rows selected, and those of them drawn.
 
     Cells count in neither: a layer's limit does not touch them.
@@ -28,13 +30,13 @@ def tile(query: FeatureQuery, z: int, *, exact: bool = False) -> Select[bytes, i
     """
     layer = query.layer
     if not cells.applies(query, z):
-        rows = _shapes(query, z, exact=exact).subquery("tile")
+        rows = _shapes(query, grid, z, exact=exact).subquery("tile")
         single = rows.c.id.is_not(None)
     elif layer.geometry is Geometry.POINT:
-        rows = cells.cells(query, z).subquery("tile")
+        rows = cells.cells(query, grid, z).subquery("tile")
         single = rows.c.cell.is_(None)
     else:
-        both = union_all(cells.cells(query, z), _shapes(query, z, exact=exact))
+        both = union_all(cells.cells(query, grid, z), _shapes(query, grid, z, exact=exact))
         rows = both.subquery("tile")
         single = rows.c.cell.is_(None)
     shown = rows.c.geom.is_not(None)
@@ -46,7 +48,7 @@ def tile(query: FeatureQuery, z: int, *, exact: bool = False) -> Select[bytes, i
     ).select_from(rows)
 
 
-def _shapes(query: FeatureQuery, z: int, *, exact: bool) -> Select[Any]:
+def _shapes(query: FeatureQuery, grid: Grid, z: int, *, exact: bool) -> Select[Any]:
     """Return the features of a tile one by one: all, or where points are cells all others.
 
     The box that selects is as wide as the one that clips, so that a symbol at the edge is in both
@@ -57,9 +59,9 @@ def _shapes(query: FeatureQuery, z: int, *, exact: bool) -> Select[Any]:
     and is still drawn.
     """
     layer, table = query.layer, table_for(query.layer)
-    box = envelope(z)
-    px = pixel_m(z)
-    geom = table.c.geom_3857
+    box = grid.envelope(z)
+    px = grid.pixel(z)
+    geom = grid.geometry(table)
     tiny = (
         (func.ST_Dimension(geom) > 0)
         & (func.ST_XMax(geom) - func.ST_XMin(geom) < px)
@@ -79,21 +81,21 @@ def _shapes(query: FeatureQuery, z: int, *, exact: bool) -> Select[Any]:
             ).label("geom"),
             *none,
         )
-        .where(*_selected(query, z, exact=exact))
+        .where(*_selected(query, grid, z, exact=exact))
         .order_by(*danger, table.c.id)
         .limit(layer.tile.max_features)
     )
 
 
-def crowd(query: FeatureQuery, z: int) -> Select[int]:
+def crowd(query: FeatureQuery, grid: Grid, z: int) -> Select[int]:
     """Return how many features a full tile would hold: asked only when its limit was reached."""
     table = table_for(query.layer)
-    return select(func.count()).select_from(table).where(*_selected(query, z, exact=True))
+    return select(func.count()).select_from(table).where(*_selected(query, grid, z, exact=True))
 
 
-def _selected(query: FeatureQuery, z: int, *, exact: bool) -> list[ColumnElement[bool]]:
-    geom = table_for(query.layer).c.geom_3857
-    margin = envelope(z, buffer=query.layer.tile.buffer)
+def _selected(query: FeatureQuery, grid: Grid, z: int, *, exact: bool) -> list[ColumnElement[bool]]:
+    geom = grid.geometry(table_for(query.layer))
+    margin = grid.envelope(z, buffer=query.layer.tile.buffer)
     near = func.ST_Intersects(geom, margin) if exact else geom.op("&&")(margin)
     others = [~cells.is_point(geom)] if cells.applies(query, z) else []
     return [near, *others, *conditions(query)]
