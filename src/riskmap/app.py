@@ -34,6 +34,7 @@ from riskmap.api import (
     history,
     imports,
     items,
+    metrics,
     openapi,
     overview,
     problems,
@@ -46,6 +47,7 @@ from riskmap.api import (
 )
 from riskmap.api.context import Context
 from riskmap.api.deps import caller
+from riskmap.api.tallies import Exchange
 from riskmap.api.tile_edge import Known, TileEdge
 from riskmap.catalog.registry import load_catalog
 from riskmap.db.feed import Feed
@@ -223,6 +225,7 @@ def create_app(settings: Settings) -> FastAPI:
         limits=Limits.of(settings),
     )
     feed = Feed(database)
+    ready_tiles = TileService(database, feed, TileCache(settings.tile_cache_mb << 20))
     runner = Runner(database, {KIND: imports_kind}, folders.place)
     context = Context(
         settings,
@@ -236,8 +239,9 @@ def create_app(settings: Settings) -> FastAPI:
         Exports(settings.data_dir / "exports", database),
         feed,
         KeyRing(database, feed),
-        TileService(database, feed, TileCache(settings.tile_cache_mb << 20)),
+        ready_tiles,
         Known(),
+        Exchange(settings, ready_tiles, feed),
     )
 
     @asynccontextmanager
@@ -247,7 +251,9 @@ def create_app(settings: Settings) -> FastAPI:
         runner.start()
         context.exports.clear()
         feed.start()
+        context.tallies.start()
         yield
+        await context.tallies.stop()
         await feed.stop()
         await context.tiles.stop()
         await run_in_threadpool(runner.stop)
@@ -287,7 +293,7 @@ def create_app(settings: Settings) -> FastAPI:
         service.router,
     ):
         app.include_router(router, responses=problems.RESPONSES, dependencies=checked)
-    for router in (service.health, openapi.router):
+    for router in (service.health, metrics.router, openapi.router):
         app.include_router(router, responses=problems.RESPONSES)
     # Level 1 shrinks a circle of 800 kB to a third in 6 ms; level 9 takes 20 times as long for
     # another tenth.

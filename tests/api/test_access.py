@@ -33,6 +33,7 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
     ("GET", "/conformance"): ("/conformance", CHECKED),
     ("GET", "/livez"): ("/livez", OPEN),
     ("GET", "/readyz"): ("/readyz", OPEN),
+    ("GET", "/metrics"): ("/metrics", OPEN),
     ("GET", "/collections"): ("/collections", CHECKED),
     ("GET", "/collections/{layer_id}"): ("/collections/shelters", CHECKED),
     ("GET", "/collections/{layer_id}/queryables"): ("/collections/shelters/queryables", CHECKED),

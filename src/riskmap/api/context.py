@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from riskmap.access.ring import KeyRing
 from riskmap.analysis.service import AnalysisService
+from riskmap.api.tallies import Exchange
 from riskmap.api.tile_edge import Known
 from riskmap.catalog.registry import Catalog
 from riskmap.db.feed import Feed
@@ -36,3 +37,4 @@ class Context:
     keys: KeyRing
     tiles: TileService
     known_tiles: Known
+    tallies: Exchange
