@@ -29,6 +29,7 @@ from riskmap.tiles import service
 from riskmap.tiles.cache import Entry
 
 LON, LAT, Z = 120.5, 36.5, 14
+POINT = f"POINT({LON} {LAT})"
 # What the bound promises; a test waits for the news itself and uses this only as an end.
 BOUND_S = 1.0
 
@@ -114,8 +115,8 @@ class Pair:
         eventually(lambda: all(one.feed.position >= last[0] for one in self.workers))
 
 
-@pytest.fixture
-def pair(cluster: Cluster, migrated: str) -> Iterator[Pair]:
+@pytest.fixture(scope="module")
+def standing(cluster: Cluster, migrated: str) -> Iterator[Pair]:
     with serving(cluster, migrated) as served, ExitStack() as stack:
         workers = []
         for _ in range(2):
@@ -125,11 +126,22 @@ def pair(cluster: Cluster, migrated: str) -> Iterator[Pair]:
                 httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
             )
             workers.append(Worker(client, app))
-        found = Pair(served, workers, cluster)
-        put(served.database, "shelters", {"code": "a", "name": "甲", "geom": f"POINT({LON} {LAT})"})
-        found.settle()
-        eventually(lambda: all(one.feed.fresh for one in workers))
-        yield found
+        yield Pair(served, workers, cluster)
+
+
+@pytest.fixture
+def pair(standing: Pair) -> Pair:
+    """Two workers that have rendered nothing yet, and one shelter."""
+    standing.psql("DELETE FROM shelters", "DELETE FROM enterprises")
+    put(standing.served.database, "shelters", {"code": "a", "name": "甲", "geom": POINT})
+    standing.settle()
+    eventually(lambda: all(one.feed.fresh for one in standing.workers))
+    for worker in standing.workers:
+        worker.tiles.cache.clear()
+        worker.tiles.tallies.clear()
+        worker.tiles._tallies_of.clear()
+        worker.app.state.context.known_tiles.clear()
+    return standing
 
 
 EDITS = {
@@ -478,10 +490,14 @@ def test_a_tile_is_packed_once_for_each_coding(pair: Pair) -> None:
     assert head.content == b"" and int(head.headers["content-length"]) == len(entry.packed["gzip"])
 
 
-def test_a_restored_database_confirms_nothing_of_the_old_one(pair: Pair) -> None:
+def test_a_restored_database_confirms_nothing_of_the_old_one(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
     worker = pair.workers[0]
     tag = worker.get().headers["etag"]
-    worker.feed.epoch = "another"  # what the next look at the database would find after a restore
+    monkeypatch.setattr(
+        worker.feed, "epoch", "other"
+    )  # as the next look would find after a restore
     assert worker.get(if_none_match=tag).status_code == 200
 
 
