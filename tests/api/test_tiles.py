@@ -49,6 +49,12 @@ def served(cluster: Cluster, migrated: str) -> Iterator[Served]:
         yield found
 
 
+@pytest.fixture(autouse=True)
+def forgotten(served: Served) -> None:
+    """A test may have limited what is drawn."""
+    served.forget()
+
+
 @pytest.fixture
 def writable(cluster: Cluster, migrated: str) -> Iterator[Served]:
     with serving(cluster, migrated) as found:
@@ -83,6 +89,7 @@ def limited(served: Served, monkeypatch: pytest.MonkeyPatch, layer: str, most: i
         return copy if layer_id == layer else real(self, layer_id)
 
     monkeypatch.setattr(Catalog, "find", find)
+    served.forget()
 
 
 @pytest.mark.parametrize("layer", CATALOG)

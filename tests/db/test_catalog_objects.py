@@ -104,10 +104,19 @@ AUDIT_TRIGGERS = {
 
 @pytest.mark.parametrize(
     "table",
-    ["city", "response_phases", "api_keys", "gb18218_chemicals", "gb18218_categories"],
+    ["city", "response_phases", "gb18218_chemicals", "gb18218_categories"],
 )
 def test_what_is_in_no_feed_is_audited(whole: Database, table: str) -> None:
     assert triggers_of(whole, table) == expected(AUDIT_TRIGGERS, "")
+
+
+def test_keys_are_audited_and_in_the_feed(whole: Database) -> None:
+    noted = {
+        name: (event, level, "feed_noted", seen)
+        for name, (event, level, _, seen) in FEED_TRIGGERS.items()
+    }
+    both = expected(noted, "api-keys") | expected(AUDIT_TRIGGERS, "")
+    assert triggers_of(whole, "api_keys") == both
 
 
 def test_an_edit_by_psql_leaves_its_audit_row(
@@ -137,7 +146,10 @@ def test_an_edit_by_psql_leaves_its_audit_row(
     assert found[0].detail["new"][0]["time_zone"] == "Asia/Urumqi"
     assert found[2].detail["new"][0]["role"] == "admin"
     assert not any("sha256" in str(r.detail) for r in found)
-    assert feed(database) == []
+    assert [(one.layer, one.op) for one in feed(database)] == [
+        ("api-keys", "INSERT"),
+        ("api-keys", "DELETE"),
+    ]
 
 
 def test_the_number_of_a_revision_is_given_at_commit(whole: Database) -> None:

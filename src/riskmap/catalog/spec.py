@@ -15,8 +15,9 @@ from riskmap.i18n import Lang
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _LAYER_ID: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-# The network's name in tiles and in the feed: a layer of that name could not be told from it.
-_RESERVED_IDS: Final = frozenset({"roads"})
+# Names of the network in tiles and of the network and the keys in the feed: a layer of such a name
+# could not be told from it.
+_RESERVED_IDS: Final = frozenset({"roads", "api-keys"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +308,7 @@ class Layer:
         if not _LAYER_ID.fullmatch(self.id):
             raise ValueError(f"layer id {self.id!r} is no plain lower-case name with hyphens")
         if self.id in _RESERVED_IDS:
-            raise ValueError(f"layer id {self.id!r} is the road network's")
+            raise ValueError(f"layer id {self.id!r} is taken by the road network or the keys")
         names = [field.name for field in self.fields]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
