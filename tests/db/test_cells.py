@@ -75,10 +75,13 @@ def write(dice: random.Random, session: psycopg.Connection[Any], turn: int) -> N
     )
     some = f"id % {dice.randint(2, 7)} = {dice.randint(0, 1)}"
     level = f"nullif({dice.randint(0, 4)}, 0)"
+    more = (
+        f"INSERT INTO geohazard_points (code, risk_level, geom) SELECT '{turn}-' || i, {level},"
+        f" {place} FROM generate_series(1, {dice.randint(1, 40)}) i"
+    )
     statement = dice.choice(
         [
-            f"INSERT INTO geohazard_points (code, risk_level, geom) SELECT '{turn}-' || i, {level},"
-            f" {place} FROM generate_series(1, {dice.randint(1, 40)}) i",
+            more,
             f"UPDATE geohazard_points SET geom = {place} WHERE {some}",
             f"UPDATE geohazard_points SET risk_level = {level} WHERE {some}",
             f"UPDATE geohazard_points SET name = 'x{turn}' WHERE {some}",
@@ -89,7 +92,7 @@ def write(dice: random.Random, session: psycopg.Connection[Any], turn: int) -> N
             " risk_level = excluded.risk_level",
         ]
     )
-    session.execute(statement)
+    session.execute(statement if turn % 4 else more)
 
 
 @pytest.mark.parametrize("seed", range(3))
