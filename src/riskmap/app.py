@@ -44,6 +44,7 @@ from riskmap.api import (
     summary,
     tile_edge,
     tiles,
+    tilesets,
 )
 from riskmap.api.context import Context
 from riskmap.api.deps import caller
@@ -290,6 +291,7 @@ def create_app(settings: Settings) -> FastAPI:
         search.router,
         overview.router,
         tiles.router,
+        tilesets.router,
         analysis.router,
         convert.router,
         imports.router,

@@ -17,6 +17,7 @@ from riskmap.crs.datum import Datum
 from riskmap.features.formats import OF_ITEM, OF_PAGE
 from riskmap.features.history import MAX_VERSIONS
 from riskmap.features.query import DEFAULT_LIMIT, MAX_LIMIT
+from riskmap.tiles.grid import GRIDS
 
 Schema = dict[str, Any]
 
@@ -316,7 +317,17 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     ),
     "/locate": (*_PLACE, DATUM, *DOCUMENT),
     f"{ITEM}/history": (_limit(1, MAX_VERSIONS, 20), _NUMBER_CURSOR),
-    "/tiles/{layers}/{z}/{x}/{y}.mvt": NARROWING,
+    "/tiles/{layers}/{z}/{x}/{y}.mvt": (*NARROWING, DATUM),
+    "/tiles/{layers}.json": (*NARROWING, DATUM),
+    "/tiles/{tile_matrix_set}/{tile_matrix}/{tile_row}/{tile_col}": (
+        *NARROWING,
+        DATUM,
+        Parameter("collections", LAYER_LIST, Text("只要这些图层", "of these layers only")),
+    ),
+    "/collections/{layer_id}/tiles/{tile_matrix_set}/{tile_matrix}/{tile_row}/{tile_col}": (
+        *NARROWING,
+        DATUM,
+    ),
     "/analysis/reach": (*_PLACE, _MINUTES, DATUM),
     "/analysis/coverage": (_MINUTES, _limit(0, MAX_LISTED, 200), DATUM),
     "/analysis/hazard-levels": (BBOX, _limit(1, 1000, 1000), _NUMBER_CURSOR),
@@ -365,6 +376,21 @@ PATHS: Final = {
         Parameter("z", whole(0, 24), Text("级别", "zoom"), key="z", place="path"),
         Parameter("x", whole(0, 2**24), Text("列", "column"), key="x", place="path"),
         Parameter("y", whole(0, 2**24), Text("行", "row"), key="y", place="path"),
+        Parameter(
+            "tileMatrixSetId",
+            {"type": "string", "enum": list(GRIDS)},
+            Text("瓦片网格", "tile matrix set"),
+            key="tile_matrix_set",
+            place="path",
+        ),
+        *(
+            Parameter(name, whole(0, 2**24), Text(zh, en), key=key, place="path")
+            for name, key, zh, en in (
+                ("tileMatrix", "tile_matrix", "级别", "tile matrix"),
+                ("tileRow", "tile_row", "行", "row"),
+                ("tileCol", "tile_col", "列", "column"),
+            )
+        ),
         Parameter(
             "import_id",
             whole(1, _INT8 - 1),
