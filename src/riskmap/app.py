@@ -25,6 +25,7 @@ from riskmap import __version__
 from riskmap.analysis.service import AnalysisService
 from riskmap.api import (
     analysis,
+    archives,
     collections,
     conformance,
     convert,
@@ -56,6 +57,7 @@ from riskmap.ingest.run import Limits
 from riskmap.jobs.runner import Runner
 from riskmap.roads.graphs import Graphs
 from riskmap.settings import Settings, load_settings
+from riskmap.tiles.archive_format import MEDIA_TYPE
 from riskmap.web.files import FilesRoute
 from riskmap.web.page import PageRoute
 
@@ -118,7 +120,7 @@ class HeadAsGet:
                 message = {**message, "body": b""}
             await send(message)
 
-        await self._app({**scope, "method": "GET"}, receive, answer)
+        await self._app({**scope, "method": "GET", "riskmap.head": True}, receive, answer)
 
 
 def max_body_bytes(path: str) -> int:
@@ -227,7 +229,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.context = context
     problems.install(app)
     # Before the JSON at /: it takes only those who want HTML.
-    app.router.routes += [PageRoute(), FilesRoute()]
+    app.router.routes += [PageRoute(archive=settings.tiles_archive), FilesRoute()]
     # A key is checked even where the answer would not depend on it: its holder should learn that
     # it is wrong. `health` alone asks nothing of the database.
     checked = [Depends(caller)]
@@ -242,6 +244,7 @@ def create_app(settings: Settings) -> FastAPI:
         search.router,
         overview.router,
         tiles.router,
+        archives.router,
         analysis.router,
         convert.router,
         imports.router,
@@ -260,6 +263,7 @@ def create_app(settings: Settings) -> FastAPI:
         # Packed already, or asked for by their length.
         exclude_content_types=(
             *DEFAULT_EXCLUDED_CONTENT_TYPES,
+            MEDIA_TYPE,
             *(one.media_type for one in OF_PAGE if one.way is Way.SPOOL),
         ),
     )
@@ -277,6 +281,8 @@ def create_app(settings: Settings) -> FastAPI:
                 "If-None-Match",
                 "Content-Crs",
                 "Prefer",
+                "Range",
+                "If-Range",
             ],
             expose_headers=[
                 "ETag",
@@ -289,6 +295,8 @@ def create_app(settings: Settings) -> FastAPI:
                 "Content-Crs",
                 "X-Datum",
                 "Server-Timing",
+                "Accept-Ranges",
+                "Content-Range",
             ],
         )
     return app

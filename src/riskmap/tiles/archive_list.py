@@ -86,6 +86,16 @@ def listed(folder: Path) -> list[Archive]:
     return found
 
 
+def find(folder: Path, file_name: str) -> Archive | None:
+    """Return the archive of a file's name, None where there is none that can be read."""
+    try:
+        found, file = open_archive(folder, file_name.removesuffix(SUFFIX))
+    except NotFoundError:
+        return None
+    file.close()
+    return found
+
+
 def open_archive(folder: Path, name: str) -> tuple[Archive, BinaryIO]:
     """Open an archive. A newer one put in its place does not change what is read from this one.
 
