@@ -81,7 +81,10 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
     ("GET", "/locate"): ("/locate?lon=120.5&lat=36.5", CHECKED),
     ("GET", "/tiles/{layers}/{z}/{x}/{y}.mvt"): ("/tiles/shelters/8/213/100.mvt", CHECKED),
     ("GET", "/archives"): ("/archives", CHECKED),
-    ("GET", "/archives/{archive_name}.pmtiles"): ("/archives/none.pmtiles", (404,) * 5 + (401,) * 3),
+    ("GET", "/archives/{archive_name}.pmtiles"): (
+        "/archives/none.pmtiles",
+        (404,) * 5 + (401,) * 3,
+    ),
     ("GET", "/overview"): ("/overview", CHECKED),
     ("GET", "/me"): ("/me", CHECKED),
     ("GET", "/audit"): ("/audit", ADMIN),

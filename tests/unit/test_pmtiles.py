@@ -25,9 +25,7 @@ def archive(tiles: dict[int, bytes], zooms: tuple[int, int] = (0, 14)) -> bytes:
     contents = {data: n for n, data in enumerate(dict.fromkeys(tiles.values()))}
     packed = {n: gzip.compress(data, mtime=0) for data, n in contents.items()}
     numbered = [(tile, contents[data]) for tile, data in sorted(tiles.items())]
-    found = list(
-        archive_format.entries(numbered, {n: len(data) for n, data in packed.items()})
-    )
+    found = list(archive_format.entries(numbered, {n: len(data) for n, data in packed.items()}))
     file = io.BytesIO()
     order = dict.fromkeys(content for _, content in numbered)
     archive_format.write(

@@ -34,7 +34,9 @@ def archives(request: Request, ctx: Ctx) -> Response:
     return JSONResponse(body, headers={"Cache-Control": "no-cache"})
 
 
-@router.get("/archives/{archive_name}.pmtiles", summary="瓦片档案文件 An archive", response_model=None)
+@router.get(
+    "/archives/{archive_name}.pmtiles", summary="瓦片档案文件 An archive", response_model=None
+)
 def archive(archive_name: str, request: Request, ctx: Ctx) -> Response:
     """Return an archive or a range of its bytes (RFC 9110 section 14)."""
     parameters(request, set())
