@@ -152,12 +152,18 @@ class Work:
 
     def remove(self) -> None:
         """Remove the file: its work is done. It stays locked until it is closed."""
+        # The journal first: all is committed, and one without its database would stay for ever.
+        _journal_of(self.path).unlink(missing_ok=True)
         self.path.unlink()
 
 
 def part_of(output: Path) -> Path:
     """Return where the work file of an archive lies: beside it."""
     return output.with_name(f"{output.name}.part")
+
+
+def _journal_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-journal")
 
 
 @contextmanager
@@ -181,6 +187,7 @@ def opened(output: Path, plan: Plan, *, restart: bool) -> Iterator[Work]:
         if not (restart and error.key == "archive.part_broken"):
             raise
         # Nobody has it open: to them it would be busy before it was broken.
+        _journal_of(path).unlink(missing_ok=True)
         path.unlink()
         connection = _connect(path, plan, restart=True)
     try:
