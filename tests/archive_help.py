@@ -7,6 +7,7 @@ import gzip
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,9 @@ def write(
         finally:
             await database.async_engine.dispose()
 
-    return asyncio.run(work())
+    # In a thread of its own: a browser's driver keeps an event loop in the test's.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work()).result()
 
 
 def read(path: Path) -> tuple[Tiles, dict[str, Any]]:

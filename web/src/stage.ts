@@ -88,8 +88,10 @@ function keepInStep(map: MapView): void {
 export function stage(): void {
   let begun = false;
   const begin = async (overview: Overview): Promise<void> => {
+    // A host that is slow to answer keeps the map waiting.
+    update({ tilesBusy: true });
     const archive = await openArchive(overview);
-    update({ archive });
+    update({ archive, tilesBusy: false });
     const map = make({ ...overview, opened: archive });
     useMap(map);
     keepInStep(map);
