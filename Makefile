@@ -43,7 +43,7 @@ npm_stamp := web/node_modules/.installed
 npm = sh scripts/npm.sh $(VENV)/bin/python --prefix web
 wanted_page := $(if $(filter no,$(PAGE)),,$(page))
 
-.PHONY: help setup venv run web test prove-api prove-crash prove-import prove-features lint types imports fmt demo-files pictures constraints clean
+.PHONY: help setup venv run web test prove-api prove-crash prove-demo prove-import prove-features prove-tiles lint types imports fmt demo-files pictures constraints clean
 
 help: ## 列出所有目标(默认) | list every target (default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { split($$2, t, " [|] "); \
@@ -105,11 +105,17 @@ prove-crash: $(dev_stamp) ## 导入与载入演示市时随机 kill -9(约十分
 prove-api: $(dev_stamp) ## 按接口定义长时间随机请求 | ask what the API's description allows and forbids, at length
 	$(VENV)/bin/python -m pytest -m prove tests/client/test_schemathesis.py $(ARGS)
 
-prove-import: $(dev_stamp) ## 上传导入时随机 kill -9 服务与 PostgreSQL,50 次 | kill -9 of service and PostgreSQL during uploads' imports, 50 times
-	$(VENV)/bin/python -m pytest -m prove tests/client/test_prove_import.py $(ARGS)
+prove-demo: $(dev_stamp) ## 演示市:另一个种子,逐部分比对 | the demo city of another seed, and part by part
+	$(VENV)/bin/python -m pytest -m prove tests/unit/test_demo_files.py tests/unit/test_demo_ground.py tests/unit/test_demo_streets.py $(ARGS)
+
+prove-import: $(dev_stamp) ## 上传导入时随机 kill -9 服务与 PostgreSQL,50 次;日本避难所全部数据 | kill -9 of service and PostgreSQL during uploads' imports, 50 times; all of Japan's shelters
+	$(VENV)/bin/python -m pytest -m prove tests/client/test_prove_import.py tests/client/test_import_service.py tests/db/test_import_truths.py $(ARGS)
 
 prove-features: $(dev_stamp) ## 一万个随机过滤条件与独立求值对比,十分钟恶意过滤条件,全部注入文本 | 10,000 random filters against an evaluator, ten minutes of hostile ones, every injection
 	$(VENV)/bin/python -m pytest -m prove tests/client/test_prove_features.py tests/client/test_injection.py $(ARGS)
+
+prove-tiles: $(dev_stamp) ## 两个服务进程,一万次写入与读取:提交一秒后不再有旧瓦片 | two services, 10,000 writes and reads: no old tile a second after a commit
+	$(VENV)/bin/python -m pytest -m prove tests/client/test_prove_tiles.py $(ARGS)
 
 lint: $(dev_stamp) ## 代码风格 | lint and format check
 	$(VENV)/bin/ruff check

@@ -51,6 +51,19 @@ class Served:
 
     def put(self, layer: str, *rows: dict[str, Any]) -> None:
         put(self.database, layer, *rows)
+        self.settle()
+
+    def forget(self) -> None:
+        """Let the service forget its tiles: a test has changed what they are made by."""
+        context = self.app.state.context
+        context.tiles.cache.clear()
+        context.known_tiles.clear()
+
+    def settle(self) -> None:
+        """Wait until the service knows all that is committed: it may take it a second."""
+        with self.database.read() as session:
+            last = session.execute(text("SELECT coalesce(max(revision), 0) FROM feed")).scalar_one()
+        eventually(lambda: self.app.state.context.feed.position >= last)
 
     def items(self, layer: str, role: str | None = None, **params: Any) -> list[dict[str, Any]]:
         answer = self.get(f"/collections/{layer}/items", role, **params)

@@ -22,6 +22,7 @@ from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddle
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from riskmap import __version__
+from riskmap.access.ring import KeyRing
 from riskmap.analysis.service import AnalysisService
 from riskmap.api import (
     analysis,
@@ -34,6 +35,7 @@ from riskmap.api import (
     history,
     imports,
     items,
+    metrics,
     openapi,
     overview,
     problems,
@@ -41,11 +43,15 @@ from riskmap.api import (
     search,
     service,
     summary,
+    tile_edge,
     tiles,
 )
 from riskmap.api.context import Context
 from riskmap.api.deps import caller
+from riskmap.api.tallies import Exchange
+from riskmap.api.tile_edge import Known, TileEdge
 from riskmap.catalog.registry import load_catalog
+from riskmap.db.feed import Feed
 from riskmap.db.sessions import Database
 from riskmap.errors import RiskmapError, SetupError
 from riskmap.features.exports import Exports
@@ -58,6 +64,9 @@ from riskmap.jobs.runner import Runner
 from riskmap.roads.graphs import Graphs
 from riskmap.settings import Settings, load_settings
 from riskmap.tiles.archive_format import MEDIA_TYPE
+from riskmap.tiles.cache import TileCache
+from riskmap.tiles.folding import Folder
+from riskmap.tiles.service import TileService
 from riskmap.web.files import FilesRoute
 from riskmap.web.page import PageRoute
 
@@ -71,6 +80,23 @@ LARGER_BODIES = (
 )
 # These take files: they count for themselves, and what they take goes to the disk.
 UPLOADS = {("POST", "/imports")}
+
+# What scripts of other origins may read of an answer.
+EXPOSED = (
+    "ETag",
+    "Preference-Applied",
+    edits.WARNINGS,
+    "Location",
+    "Content-Disposition",
+    "X-Request-ID",
+    tile_edge.DROPPED,
+    "Content-Crs",
+    "X-Datum",
+    "Server-Timing",
+    "Warning",
+    "Accept-Ranges",
+    "Content-Range",
+)
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -155,7 +181,7 @@ class BodyLimit:
 
 
 class Service(FastAPI):
-    """The application, with `RequestId` around everything.
+    """The application, with `RequestId` around everything, and tiles at hand before it.
 
     Starlette keeps its own error handler outside of all added middleware: the answer to an
     internal fault, which needs the id most, would go without it.
@@ -163,7 +189,16 @@ class Service(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Wrap the stack."""
-        return RequestId(BodyLimit(HeadAsGet(super().build_middleware_stack())))
+        inner = RequestId(BodyLimit(HeadAsGet(super().build_middleware_stack())))
+        context: Context = self.state.context
+        return TileEdge(
+            inner,
+            context.tiles,
+            context.keys,
+            context.known_tiles,
+            origins=context.settings.cors_origins,
+            exposed=EXPOSED,
+        )
 
 
 def _warm_up(context: Context) -> None:
@@ -194,6 +229,9 @@ def create_app(settings: Settings) -> FastAPI:
         keep_days=settings.imports_keep_days,
         limits=Limits.of(settings),
     )
+    feed = Feed(database)
+    ready_tiles = TileService(database, feed, TileCache(settings.tile_cache_mb << 20))
+    folder = Folder(database, feed, catalog)
     runner = Runner(database, {KIND: imports_kind}, folders.place)
     context = Context(
         settings,
@@ -205,6 +243,11 @@ def create_app(settings: Settings) -> FastAPI:
         runner,
         Extents(),
         Exports(settings.data_dir / "exports", database),
+        feed,
+        KeyRing(database, feed),
+        ready_tiles,
+        Known(),
+        Exchange(settings, ready_tiles, feed),
     )
 
     @asynccontextmanager
@@ -213,7 +256,14 @@ def create_app(settings: Settings) -> FastAPI:
         threading.Thread(target=_warm_up, args=(context,), daemon=True).start()
         runner.start()
         context.exports.clear()
+        folder.start()
+        feed.start()
+        context.tallies.start()
         yield
+        await context.tallies.stop()
+        await feed.stop()
+        await folder.stop()
+        await context.tiles.stop()
         await run_in_threadpool(runner.stop)
         await database.dispose_async()
 
@@ -252,7 +302,7 @@ def create_app(settings: Settings) -> FastAPI:
         service.router,
     ):
         app.include_router(router, responses=problems.RESPONSES, dependencies=checked)
-    for router in (service.health, openapi.router):
+    for router in (service.health, metrics.router, openapi.router):
         app.include_router(router, responses=problems.RESPONSES)
     # Level 1 shrinks a circle of 800 kB to a third in 6 ms; level 9 takes 20 times as long for
     # another tenth.
@@ -284,20 +334,7 @@ def create_app(settings: Settings) -> FastAPI:
                 "Range",
                 "If-Range",
             ],
-            expose_headers=[
-                "ETag",
-                "Preference-Applied",
-                edits.WARNINGS,
-                "Location",
-                "Content-Disposition",
-                "X-Request-ID",
-                "X-Riskmap-Dropped",
-                "Content-Crs",
-                "X-Datum",
-                "Server-Timing",
-                "Accept-Ranges",
-                "Content-Range",
-            ],
+            expose_headers=EXPOSED,
         )
     return app
 

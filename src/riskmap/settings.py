@@ -33,6 +33,10 @@ class Settings(BaseSettings):
         default=None,
         description="Login of the API's role there; unset: the owner's login takes on the role.",
     )
+    feed_database_url: str | None = Field(
+        default=None,
+        description="The API's login past a connection pooler, for LISTEN; unset: as above.",
+    )
     data_dir: Path = Field(default=Path(".riskmap"), description="Where data live.")
     pg_bin: Path | None = Field(default=None, description="Folder of initdb and postgres.")
     demo: bool = Field(
@@ -50,6 +54,9 @@ class Settings(BaseSettings):
         default=[], description="Origins that browsers may call from, separated by commas."
     )
     pool_size: Annotated[int, Field(ge=1, le=200)] = 8
+    tile_cache_mb: Annotated[int, Field(ge=0, le=1 << 20)] = Field(
+        default=256, description="Memory for ready tiles, MB in each process; 0 keeps none."
+    )
     stream_timeout_s: Annotated[float, Field(gt=0, le=86400)] = 60.0
     export_timeout_s: Annotated[float, Field(gt=0, le=86400)] = Field(
         default=600.0, description="Time that a file of all features may take, seconds."

@@ -33,6 +33,7 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
     ("GET", "/conformance"): ("/conformance", CHECKED),
     ("GET", "/livez"): ("/livez", OPEN),
     ("GET", "/readyz"): ("/readyz", OPEN),
+    ("GET", "/metrics"): ("/metrics", OPEN),
     ("GET", "/collections"): ("/collections", CHECKED),
     ("GET", "/collections/{layer_id}"): ("/collections/shelters", CHECKED),
     ("GET", "/collections/{layer_id}/queryables"): ("/collections/shelters/queryables", CHECKED),
@@ -302,7 +303,6 @@ def test_a_key_filters_by_restricted_fields(served: Served) -> None:
         "collections/shelters",
         "collections/shelters/items",
         "collections/shelters/items/1",
-        "tiles/shelters/8/213/100.mvt",
     ],
 )
 def test_what_a_key_unlocked_is_not_shared_by_caches(served: Served, name: str) -> None:
@@ -312,6 +312,19 @@ def test_what_a_key_unlocked_is_not_shared_by_caches(served: Served, name: str) 
     for answer in (public, private):
         vary = {part.strip().lower() for part in answer.headers["vary"].split(",")}
         assert {"authorization", "x-api-key"} <= vary
+
+
+def test_a_tile_of_a_key_is_its_holder_s_alone(served: Served) -> None:
+    path = "/tiles/shelters/8/213/100.mvt"
+    public, private = served.get(path), served.get(path, "reader")
+    assert public.headers["cache-control"] == "public, no-cache"
+    assert private.headers["cache-control"] == "private, no-cache"
+    for answer in (public, private):
+        vary = {part.strip().lower() for part in answer.headers["vary"].split(",")}
+        assert {"authorization", "x-api-key", "accept-encoding"} <= vary
+    known = {"If-None-Match": private.headers["etag"]}
+    assert served.client.get(path, headers=known).status_code in (200, 204)
+    assert served.client.get(path, headers=known | served.headers("editor")).status_code == 304
 
 
 def test_errors_are_not_kept_by_caches(served: Served) -> None:

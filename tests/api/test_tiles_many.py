@@ -153,6 +153,7 @@ def test_what_each_layer_dropped_is_added_up(
     z, x, y = address(9)
     whole = decoded(served, layers, 9)
     monkeypatch.setattr(type(CATALOG), "find", few)
+    served.forget()
     answer = served.get(f"/tiles/{layers}/{z}/{x}/{y}.mvt")
     kept = mapbox_vector_tile.decode(answer.content)
     assert all(len(layer["features"]) == 1 for layer in kept.values())

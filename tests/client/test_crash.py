@@ -257,9 +257,9 @@ def prove(kills: int, subjects: list[Subject]) -> Counter[str]:
         return killer.outcomes
 
 
-def test_a_few_kills() -> None:
-    outcomes = prove(2, [records()])
-    assert sum(outcomes.values()) >= 2
+def test_a_kill() -> None:
+    outcomes = prove(1, [records()])
+    assert sum(outcomes.values()) >= 1
 
 
 @pytest.mark.prove

@@ -170,6 +170,7 @@ def test_a_stopped_service_puts_the_job_back_and_the_next_start_ends_it(place: P
         assert state(session)[0] == old[0] + 200_100
 
 
+@pytest.mark.prove
 def test_a_few_kills_end_in_one_copy(place: Place) -> None:
     """kill -9 at any point: old or new, and after the next start exactly new, once."""
     key = editor(place)

@@ -199,9 +199,9 @@ def prove(kills: int) -> Counter[str]:
         return prover.outcomes
 
 
-def test_a_few_kills_of_an_upload() -> None:
-    outcomes = prove(2)
-    assert sum(outcomes.values()) >= 2
+def test_a_kill_of_an_upload() -> None:
+    outcomes = prove(1)
+    assert sum(outcomes.values()) >= 1
 
 
 @pytest.mark.prove

@@ -26,7 +26,7 @@ def who(database: Database, token: str) -> Caller:
     async def ask() -> Caller:
         try:
             async with database.read_async() as session:
-                return await authenticate(session, token)
+                return (await authenticate(session, token))[0]
         finally:
             await database.async_engine.dispose()
 

@@ -1,4 +1,4 @@
-"""The demo city's ground, of the seed that ships and of another: what must hold of any seed."""
+"""The demo city's ground: what must hold of any seed (`make prove-demo`: of another one, too)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from riskmap.demo.terrain import make_terrain
 LEVELS = ("district", "street", "community")
 
 
-@pytest.fixture(scope="module", params=[SEED, 1])
+@pytest.fixture(scope="module", params=[SEED, pytest.param(1, marks=pytest.mark.prove)])
 def ground(request) -> tuple[int, Terrain, People]:
     terrain = make_terrain(request.param)
     return request.param, terrain, make_people(request.param, terrain)
@@ -240,7 +240,8 @@ def test_cover_is_light(ground):
     assert shapely.get_num_coordinates(shapes).sum() * 24 < 1.5e6
 
 
-# Both seeds would take a generation more.
+# `make test` generates the whole city once more: test_demo_files.py.
+@pytest.mark.prove
 @pytest.mark.parametrize("ground", [SEED], indirect=True)
 def test_the_same_seed_gives_the_same_ground(ground):
     """In another process, with another order of sets."""

@@ -255,6 +255,7 @@ def test_most_people_live_by_a_road(streets: Streets) -> None:
     assert near < 1
 
 
+@pytest.mark.prove
 def test_a_seed_gives_the_same_bytes_every_time(folder: Path) -> None:
     first, again = folder / "first.osm.pbf", folder / "again.osm.pbf"
     write_pbf(streets_of(SEED), first)

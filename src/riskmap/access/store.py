@@ -64,8 +64,8 @@ def list_keys(session: ReadSession) -> Sequence[Row[Any]]:
 
 async def authenticate(
     session: AsyncReadSession, token: str, *, parameter: str = "Authorization"
-) -> Caller:
-    """Return who holds this token; `parameter` is the header that it came in.
+) -> tuple[Caller, datetime | None]:
+    """Return who holds this token, and until when; `parameter` is the header that it came in.
 
     Raises
     ------
@@ -83,7 +83,7 @@ async def authenticate(
         raise UnauthenticatedError("key.revoked", parameter=parameter, prefix=prefix)
     if found.expires_at is not None and found.expires_at <= datetime.now(UTC):
         raise UnauthenticatedError("key.expired", parameter=parameter, prefix=prefix)
-    return Caller(name=f"key:{prefix}", role=KeyRole(found.role))
+    return Caller(name=f"key:{prefix}", role=KeyRole(found.role)), found.expires_at
 
 
 async def read_audit(

@@ -16,7 +16,6 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from riskmap.access.keys import ANONYMOUS, Caller, KeyRole
-from riskmap.access.store import authenticate
 from riskmap.api.context import Context
 from riskmap.errors import ForbiddenError, InputError, UnauthenticatedError
 from riskmap.i18n import LANGS, Lang, preferred
@@ -56,8 +55,7 @@ async def caller(request: Request, ctx: Annotated[Context, Depends(context)]) ->
             raise UnauthenticatedError("key.wrong", parameter=source)
     if token is None:
         return ANONYMOUS
-    async with ctx.database.read_async() as session:
-        return await authenticate(session, token.strip(), parameter=source)
+    return await ctx.keys.authenticate(token.strip(), parameter=source)
 
 
 class Needs:

@@ -9,7 +9,7 @@ from riskmap.api.openapi_schemas import ref
 from riskmap.api.parameters import ITEM, ITEMS
 from riskmap.api.problems import MEDIA as PROBLEM
 from riskmap.api.summary import CSV
-from riskmap.api.tiles import MVT
+from riskmap.api.tile_edge import MVT
 from riskmap.features.formats import OF_ITEM, OF_PAGE, Format, Way
 from riskmap.tiles.archive_format import MEDIA_TYPE
 

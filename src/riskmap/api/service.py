@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -19,6 +22,8 @@ from riskmap.errors import UnavailableError
 router = APIRouter(tags=["service"])
 health = APIRouter(tags=["service"])
 
+_PATIENCE_S = 5.0
+
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -31,7 +36,7 @@ async def livez() -> dict[str, str]:
 @health.get("/readyz", summary="就绪 Ready", response_model=None)
 async def readyz(ctx: Ctx) -> Response:
     """Say whether requests can be answered: database reached, schema right."""
-    async with ctx.database.read_async() as session:
+    async with _in_time(), ctx.database.read_async() as session:
         # Asking a database that was never migrated for the table's rows would be a fault.
         stands = await session.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
         if not stands.scalar_one():
@@ -48,8 +53,19 @@ async def readyz(ctx: Ctx) -> Response:
         "city": has_city,
         "roads": await run_in_threadpool(ctx.analysis.roads_state),
         "schema": current,
+        "feed": {"revision": ctx.feed.position, "fresh": ctx.feed.fresh},
     }
     return JSONResponse(body, headers=NO_STORE)
+
+
+@asynccontextmanager
+async def _in_time() -> AsyncIterator[None]:
+    """Call a database that does not answer away: one that hangs ends no statement by itself."""
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            yield
+    except TimeoutError as error:
+        raise UnavailableError("database.timeout") from error
 
 
 @router.get("/me", summary="调用者 Who am I", response_model=None)

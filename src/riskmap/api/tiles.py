@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import Final, TypeVar
 
 from fastapi import APIRouter, Request, Response
 
@@ -10,20 +12,28 @@ from riskmap.access.keys import Caller
 from riskmap.api.context import Context
 from riskmap.api.deps import Ctx, Who, integer, parameters
 from riskmap.api.query import feature_query
+from riskmap.api.tile_edge import Headers, headers_of, shared_headers, tags_in
 from riskmap.catalog.spec import Layer
-from riskmap.db.sessions import AsyncReadSession
 from riskmap.errors import InputError
 from riskmap.features import read
+from riskmap.features.exports import LeftError
 from riskmap.tiles import roads
 from riskmap.tiles.grid import WEB_MERCATOR_QUAD, Address, address
-from riskmap.tiles.read import render
+from riskmap.tiles.packing import accepted
+from riskmap.tiles.question import Question
 
 router = APIRouter(tags=["tiles"])
 
-MVT = "application/vnd.mapbox-vector-tile"
-
-
 MAX_LAYERS = 16
+# What may depend on the city's own system, which is no part of the address.
+_SYSTEMS: Final = frozenset({"bbox-crs", "filter-crs"})
+_LOOK_EVERY_S: Final = 0.25
+# Nginx says it of a client that left; nobody reads it.
+_CLIENT_LEFT: Final = 499
+# RFC 7234 section 5.5.2: what is served could not be compared with the database.
+_STALE: Final = b'111 riskmap "Revalidation Failed"'
+
+_T = TypeVar("_T")
 
 
 @router.get("/tiles/{layers}/{z}/{x}/{y}.mvt", summary="矢量瓦片 Vector tile")
@@ -53,31 +63,82 @@ async def answer(
     InputError
         A parameter is wrong, or one of the layers lacks what it names.
     """
-    found = [ctx.catalog.find(name) for name in names if name != roads.NAME]
-    with_roads = roads.NAME in names
+    layers = [ctx.catalog.find(name) for name in names if name != roads.NAME]
+    question = await _question(request, ctx, who, layers, place, with_roads=roads.NAME in names)
+    if not _SYSTEMS & request.query_params.keys():
+        ctx.known_tiles.remember(
+            request.url.path,
+            request.scope["query_string"],
+            question,
+            restricted=who.reads_restricted,
+        )
+    for tag in tags_in(request.headers.get("if-none-match", "")):
+        if ctx.tiles.confirm(question, tag):
+            ctx.tiles.count(question, "confirmed")
+            return _response(304, shared_headers(question, tag))
+    try:
+        entry, current = await _unless_left(request, ctx.tiles.get(question))
+    except LeftError:
+        return Response(status_code=_CLIENT_LEFT)
+    content, coding = await ctx.tiles.packed(
+        entry, accepted(request.headers.get("accept-encoding"))
+    )
+    headers = headers_of(ctx.tiles, entry, coding)
+    if not current:
+        # No tag: nobody shall be told later that he may keep it.
+        headers = [(name, value) for name, value in headers if name != b"etag"]
+        headers.append((b"warning", _STALE))
+    return _response(200 if entry.mvt else 204, headers, content)
+
+
+async def _question(
+    request: Request,
+    ctx: Context,
+    who: Caller,
+    layers: Sequence[Layer],
+    place: Address,
+    *,
+    with_roads: bool,
+) -> Question:
     if with_roads:
         parameters(request, set())  # the network has no fields to filter by
-    async with ctx.database.read_async() as session:
-        srid = await _local_srid(request, session, found)
-        queries = [feature_query(request, layer, who, local_srid=srid) for layer in found]
-        drawn = await render(session, queries, place, with_roads=with_roads)
-    headers = {
-        "Cache-Control": "public, no-cache" if who.role is None else "private, no-store",
-        "Vary": "Authorization, X-API-Key",
-    }
-    if drawn.dropped:
-        headers["X-Riskmap-Dropped"] = str(sum(drawn.dropped.values()))
-    if not drawn.mvt:
-        return Response(status_code=204, headers=headers)
-    return Response(drawn.mvt, media_type=MVT, headers=headers)
+    srid = await _local_srid(request, ctx, layers)
+    queries = tuple(feature_query(request, layer, who, local_srid=srid) for layer in layers)
+    pairs = request.query_params.multi_items()
+    asked = tuple(sorted(pair for pair in pairs if pair[0] != "lang"))
+    return Question((asked, who.reads_restricted), queries, place, with_roads)
 
 
-async def _local_srid(
-    request: Request, session: AsyncReadSession, layers: list[Layer]
-) -> int | None:
+def _response(status: int, headers: Headers, content: bytes = b"") -> Response:
+    answer = Response(content, status_code=status)
+    answer.raw_headers = list(headers)
+    return answer
+
+
+async def _unless_left(request: Request, work: Awaitable[_T]) -> _T:
+    """Await some work as long as somebody waits for it.
+
+    Raises
+    ------
+    LeftError
+        Nobody does.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait([task], timeout=_LOOK_EVERY_S))[0]:
+            if await request.is_disconnected():
+                raise LeftError
+        return task.result()
+    finally:
+        task.cancel()
+
+
+async def _local_srid(request: Request, ctx: Context, layers: Sequence[Layer]) -> int | None:
     """Return the city's own system where the filters may be measured in it: tiles seldom are."""
-    asked = {"bbox-crs", "filter-crs"} & request.query_params.keys()
-    return (await read.facts(session, layers[0])).local_srid if asked and layers else None
+    if not layers or not _SYSTEMS & request.query_params.keys():
+        return None
+    async with ctx.database.read_async() as session:
+        return (await read.facts(session, layers[0])).local_srid
 
 
 def _names(layers: str) -> list[str]:

@@ -15,8 +15,9 @@ from riskmap.i18n import Lang
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _LAYER_ID: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-# The network's name in tiles and in the feed: a layer of that name could not be told from it.
-_RESERVED_IDS: Final = frozenset({"roads"})
+# Names of the network in tiles and of the network and the keys in the feed: a layer of such a name
+# could not be told from it.
+_RESERVED_IDS: Final = frozenset({"roads", "api-keys"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,9 @@ class TileRule:
     buffer
         In units of the 4096 grid: half the widest declared symbol. 4096 units are 512 px, so a
         symbol of 28 px with its halo (32 px across) needs 16 px = 128 units.
+    cluster
+        At low zooms points are counted in cells; the layer's migration calls
+        `riskmap.attach_cells`.
     """
 
     min_zoom: int = 0
@@ -307,13 +311,15 @@ class Layer:
         if not _LAYER_ID.fullmatch(self.id):
             raise ValueError(f"layer id {self.id!r} is no plain lower-case name with hyphens")
         if self.id in _RESERVED_IDS:
-            raise ValueError(f"layer id {self.id!r} is the road network's")
+            raise ValueError(f"layer id {self.id!r} is taken by the road network or the keys")
         names = [field.name for field in self.fields]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ValueError(f"layer {self.id}: fields declared twice: {sorted(twice)}")
         if self.people is not None and self.people not in names:
             raise ValueError(f"layer {self.id}: people={self.people!r} is no field of it")
+        if self.tile.cluster and not self.assessed:
+            raise ValueError(f"layer {self.id}: clusters count by risk level, which it has not")
         for child in self.children:
             if child.name in names:
                 raise ValueError(f"layer {self.id}: child {child.name!r} has a field's name")

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from psycopg import AsyncConnection as DriverAsyncConnection
 from psycopg import Error as DriverError
 from psycopg import InterfaceError as DriverInterfaceError
 from psycopg import OperationalError as DriverOperationalError
@@ -172,7 +173,13 @@ class Database:
         # The encoding is said: texts of an SQL_ASCII server would come as bytes, and its refusal
         # (riskmap.db.migrate) would end in the driver.
         owner: dict[str, Any] = {"connect_timeout": 10, "client_encoding": "utf8"}
-        connect = owner | {"options": options}
+        self._connect = connect = owner | {"options": options}
+        # LISTEN needs a session of its own, which a pooler between does not give.
+        self.feed_url = (
+            self.api_url
+            if settings.feed_database_url is None
+            else _url(settings.feed_database_url, "RISKMAP_FEED_DATABASE_URL")
+        )
         pool: dict[str, Any] = {
             "pool_size": settings.pool_size,
             "max_overflow": 0,
@@ -240,6 +247,11 @@ class Database:
                 yield AsyncReadSession(connection)
         except (DBAPIError, DriverError, PoolTimeout) as error:
             raise unavailable(error) from error
+
+    async def connect_directly(self) -> DriverAsyncConnection[Any]:
+        """Open a connection of the API's role that belongs to the caller: for LISTEN."""
+        _, arguments = self.async_engine.dialect.create_connect_args(self.feed_url)
+        return await DriverAsyncConnection.connect(**arguments, **self._connect, autocommit=True)
 
     @asynccontextmanager
     async def stream_async(self) -> AsyncIterator[AsyncReadSession]:
