@@ -72,8 +72,8 @@ async def is_bare(
     """
     zoom, x, y = archive_format.place(tile)
     sql, bound = _bare(layers, with_roads, zoom)
-    found = await session.driver(sql, bound | {"x": x, "y": y})
-    return bool(found.scalar_one())
+    ((bare,),) = await session.driver(sql, bound | {"x": x, "y": y})
+    return bool(bare)
 
 
 @lru_cache(maxsize=64)

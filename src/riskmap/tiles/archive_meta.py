@@ -26,7 +26,7 @@ _TYPES: Final = {
     Kind.NUMBER: "Number",
     Kind.BOOLEAN: "Boolean",
 }
-_CELLS: Final = {"cell": "String", "n": "Number", **dict.fromkeys(cells.COUNTS, "Number")}
+_CELLS: Final = {"cell": "String", **dict.fromkeys(("n", *cells.COUNTS, "top"), "Number")}
 _ROADS: Final = {
     "road_class": "String",
     "bridge": "Boolean",
