@@ -7,6 +7,7 @@ order of their numbers, so that a reader who asks for neighbours asks for neighb
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -190,7 +191,7 @@ def write(
             south,
             east,
             north,
-            zooms[0],
+            _whole(bounds, zooms),
             (west + east) // 2,
             (south + north) // 2,
         )
@@ -199,6 +200,12 @@ def write(
         file.write(part)
     for content in contents:
         file.write(content)
+
+
+def _whole(bounds: tuple[float, float, float, float], zooms: tuple[int, int]) -> int:
+    """Return the zoom at which the bounds are about as wide as a tile: a viewer's first look."""
+    wide = max(bounds[2] - bounds[0], 1e-6)
+    return max(zooms[0], min(zooms[1], round(math.log2(360 / wide))))
 
 
 def read(file: BinaryIO, size: int) -> tuple[Header, dict[str, Any]]:
