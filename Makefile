@@ -38,7 +38,7 @@ node_stamp := $(VENV)/.installed-web
 # The build writes its manifest last: with it the page is whole. The folders tell of files that
 # were taken away.
 page := src/riskmap/web/static/MANIFEST.json
-page_sources := $(shell find web/src) $(wildcard web/*.html web/*.json web/*.mjs)
+page_sources := $(shell find web/src web/licences) $(wildcard web/*.html web/*.json web/*.mjs)
 npm_stamp := web/node_modules/.installed
 npm = sh scripts/npm.sh $(VENV)/bin/python --prefix web
 wanted_page := $(if $(filter no,$(PAGE)),,$(page))

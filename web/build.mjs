@@ -35,10 +35,12 @@ function described(folder) {
   return { name: about.name, version: about.version, licence: about.license };
 }
 
-/** Text of the licence that a package ships. */
+/** Text of the licence that a package ships, or that we keep for one which ships none. */
 function licence(folder) {
   const found = readdirSync(folder).find((name) => /^licen[cs]e/i.test(name));
-  return found && readFileSync(join(folder, found), 'utf8').trim();
+  const kept = join(here, 'licences', `${basename(folder)}.txt`);
+  const file = found ? join(folder, found) : existsSync(kept) && kept;
+  return file ? readFileSync(file, 'utf8').trim() : undefined;
 }
 
 rmSync(target, { recursive: true, force: true });

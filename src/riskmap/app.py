@@ -26,6 +26,7 @@ from riskmap.access.ring import KeyRing
 from riskmap.analysis.service import AnalysisService
 from riskmap.api import (
     analysis,
+    archives,
     collections,
     conformance,
     convert,
@@ -63,6 +64,7 @@ from riskmap.ingest.run import Limits
 from riskmap.jobs.runner import Runner
 from riskmap.roads.graphs import Graphs
 from riskmap.settings import Settings, load_settings
+from riskmap.tiles.archive_format import MEDIA_TYPE
 from riskmap.tiles.cache import TileCache
 from riskmap.tiles.folding import Folder
 from riskmap.tiles.service import TileService
@@ -93,6 +95,8 @@ EXPOSED = (
     "X-Datum",
     "Server-Timing",
     "Warning",
+    "Accept-Ranges",
+    "Content-Range",
 )
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -143,7 +147,7 @@ class HeadAsGet:
                 message = {**message, "body": b""}
             await send(message)
 
-        await self._app({**scope, "method": "GET"}, receive, answer)
+        await self._app({**scope, "method": "GET", "riskmap.head": True}, receive, answer)
 
 
 def max_body_bytes(path: str) -> int:
@@ -276,7 +280,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.context = context
     problems.install(app)
     # Before the JSON at /: it takes only those who want HTML.
-    app.router.routes += [PageRoute(), FilesRoute()]
+    app.router.routes += [PageRoute(archive=settings.tiles_archive), FilesRoute()]
     # A key is checked even where the answer would not depend on it: its holder should learn that
     # it is wrong. `health` alone asks nothing of the database.
     checked = [Depends(caller)]
@@ -292,6 +296,7 @@ def create_app(settings: Settings) -> FastAPI:
         overview.router,
         tiles.router,
         tilesets.router,
+        archives.router,
         analysis.router,
         convert.router,
         imports.router,
@@ -310,6 +315,7 @@ def create_app(settings: Settings) -> FastAPI:
         # Packed already, or asked for by their length.
         exclude_content_types=(
             *DEFAULT_EXCLUDED_CONTENT_TYPES,
+            MEDIA_TYPE,
             *(one.media_type for one in OF_PAGE if one.way is Way.SPOOL),
         ),
     )
@@ -327,6 +333,8 @@ def create_app(settings: Settings) -> FastAPI:
                 "If-None-Match",
                 "Content-Crs",
                 "Prefer",
+                "Range",
+                "If-Range",
             ],
             expose_headers=EXPOSED,
         )

@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from riskmap.errors import SetupError
 
 _ADDRESS = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
+# A file of the folder `archives`, or an address that fits into a content policy as it stands.
+_ARCHIVE = re.compile(r"[^/\\\s]+\.pmtiles|https://[A-Za-z0-9.:\[\]-]+/[^\s?#;,']*")
 
 
 class Settings(BaseSettings):
@@ -69,6 +71,10 @@ class Settings(BaseSettings):
     import_max_mb: Annotated[int, Field(ge=1, le=1 << 20)] = Field(
         default=2048, description="Size of the largest file to import or to upload, MB."
     )
+    tiles_archive: str | None = Field(
+        default=None,
+        description="Where the page reads tiles: a file in `archives`, or an https address.",
+    )
     imports_keep_days: Annotated[int, Field(ge=1, le=36500)] = Field(
         default=30, description="Days that refused rows and lists of problems are kept."
     )
@@ -79,6 +85,13 @@ class Settings(BaseSettings):
         if value is not None and not _ADDRESS.fullmatch(value):
             raise ValueError("expected http(s)://host[:port][/path]")
         return None if value is None else value.rstrip("/")
+
+    @field_validator("tiles_archive")
+    @classmethod
+    def _archive(cls, value: str | None) -> str | None:
+        if value is not None and not _ARCHIVE.fullmatch(value):
+            raise ValueError("expected a name such as city.pmtiles, or https://host/path")
+        return value
 
     @field_validator("cors_origins", mode="before")
     @classmethod

@@ -99,6 +99,11 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
         "GET",
         "/collections/{layer_id}/tiles/{tile_matrix_set}/{tile_matrix}/{tile_row}/{tile_col}",
     ): ("/collections/shelters/tiles/WebMercatorQuad/8/100/213", CHECKED),
+    ("GET", "/archives"): ("/archives", CHECKED),
+    ("GET", "/archives/{archive_name}.pmtiles"): (
+        "/archives/none.pmtiles",
+        (404,) * 5 + (401,) * 3,
+    ),
     ("GET", "/overview"): ("/overview", CHECKED),
     ("GET", "/me"): ("/me", CHECKED),
     ("GET", "/audit"): ("/audit", ADMIN),

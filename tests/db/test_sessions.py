@@ -198,3 +198,39 @@ def test_a_pool_without_a_free_connection_is_an_answer(hurried: Database) -> Non
     ):
         pass
     assert caught.value.key == "database.busy"
+
+
+def test_a_compiled_statement_runs_with_numbered_values(database: Database) -> None:
+    """A value in several places, a percent sign, null, and columns by name; errors as ever."""
+
+    async def run() -> None:
+        try:
+            async with database.read_async() as session:
+                sql = (
+                    "SELECT %(a)s::integer + %(b)s::integer AS total, 7 %% %(a)s::integer AS rest,"
+                    " %(c)s::text AS nothing, 'x'::bytea AS raw, '%%(a)s $1' AS literal"
+                )
+                for _ in range(7):  # from the sixth on it is a prepared statement
+                    (row,) = await session.driver(sql, {"a": 4, "b": 5, "c": None, "more": 1})
+                    assert (row.total, row.rest, row.nothing) == (9, 3, None)
+                    assert (row.raw, row.literal) == (b"x", "%(a)s $1")
+            with pytest.raises(UnavailableError) as late:
+                async with database.read_async() as session:
+                    await session.limit_statements(0.05)
+                    await session.driver("SELECT pg_sleep(%(s)s::float8)", {"s": 5})
+            assert late.value.key == "database.timeout"
+            # A reader that leaves: the database stops, and the connection is of use again.
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1), database.read_async() as session:
+                    await session.driver("SELECT pg_sleep(%(s)s::float8)", {"s": 60})
+            async with database.read_async() as session:
+                busy = "SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE %(like)s"
+                ((sleeping,),) = await session.driver(
+                    busy + " AND state = 'active' AND pid <> pg_backend_pid()",
+                    {"like": "SELECT pg_sleep%"},
+                )
+                assert sleeping == 0
+        finally:
+            await database.async_engine.dispose()
+
+    asyncio.run(run())

@@ -2,6 +2,7 @@
 
 import { part } from './dom';
 import { createMap } from './map';
+import { openArchive } from './map/archive';
 import { lonLat } from './format';
 import { t } from './i18n';
 import { boxOf, choose, drawCircle, placeOf, select, useMap } from './panels/actions';
@@ -85,12 +86,20 @@ function keepInStep(map: MapView): void {
 
 /** Make the map as soon as there is a city with something in it. */
 export function stage(): void {
-  let map: MapView | null = null;
-  follow(['overview'], () => {
-    const { data } = get().overview;
-    if (map || !data?.city || data.hint !== null) return;
-    map = make(data);
+  let begun = false;
+  const begin = async (overview: Overview): Promise<void> => {
+    // A host that is slow to answer keeps the map waiting.
+    update({ tilesBusy: true });
+    const archive = await openArchive(overview);
+    update({ archive, tilesBusy: false });
+    const map = make({ ...overview, opened: archive });
     useMap(map);
     keepInStep(map);
+  };
+  follow(['overview'], () => {
+    const { data } = get().overview;
+    if (begun || !data?.city || data.hint !== null) return;
+    begun = true;
+    void begin(data);
   });
 }

@@ -2,6 +2,7 @@
 
 import type { CollectionInfo, Item } from './api';
 import type {
+  Archive,
   Box,
   Circle,
   Coverage,
@@ -72,6 +73,8 @@ export interface State {
   minute: number;
   // Told by the service.
   overview: Loaded<Overview>;
+  /** Where the map's tiles come from; null: from the service. */
+  archive: Archive | null;
   /** Of the overview: it passes while nothing else changes. */
   asOf: string | null;
   coverage: Loaded<Coverage>;
@@ -103,6 +106,7 @@ const state: State = {
   railOpen: false,
   minute: 0,
   overview: nothing,
+  archive: null,
   asOf: null,
   coverage: nothing,
   card: nothing,

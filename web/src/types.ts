@@ -66,6 +66,18 @@ export interface Overview {
   teams: { count: number; personnel: number; by_status: Record<string, number> };
   divisions: DivisionInfo[];
   roads: { edges: number; km: number; revision: string } | null;
+  /** Where tiles may be read instead of at the service, and of which schema they must be. */
+  archive: { url: string; schema: string } | null;
+  /** That archive, once the page has opened it: all tiles come from there. */
+  opened?: Archive | null;
+}
+
+/** An archive of tiles that the page reads. */
+export interface Archive {
+  url: string;
+  maxZoom: number;
+  generatedAt: string;
+  revision: number;
 }
 
 export interface Covered {

@@ -11,6 +11,7 @@ from riskmap.api.problems import MEDIA as PROBLEM
 from riskmap.api.summary import CSV
 from riskmap.api.tile_edge import MVT
 from riskmap.features.formats import OF_ITEM, OF_PAGE, Format, Way
+from riskmap.tiles.archive_format import MEDIA_TYPE
 
 # Clients compare it byte for byte.
 OPENAPI: Final = "application/vnd.oai.openapi+json;version=3.0"
@@ -62,6 +63,11 @@ ANSWERS: Final[dict[tuple[str, str], dict[str, Contents]]] = {
     ("get", "/search"): {"200": {GEOJSON: ref("object"), **_PAGE}},
     ("get", "/locate"): {"200": {**_OBJECT, **_PAGE}},
     **{("get", path): {"200": {MVT: _FILE}, "204": {}} for path in TILES},
+    ("get", "/archives/{archive_name}.pmtiles"): {
+        "200": {MEDIA_TYPE: _FILE},
+        "206": {MEDIA_TYPE: _FILE},
+        "304": {},
+    },
     ("post", "/analysis/response-circles"): {"200": {GEOJSON: ref("featureCollection")}},
     ("post", "/imports"): {"200": _OBJECT, "202": _OBJECT},
     ("post", "/imports/{import_id}/cancel"): {"202": _OBJECT},
@@ -82,6 +88,8 @@ _WORDS: Final = {
     "200": "答复 The answer",
     "201": "已建立 Created",
     "202": "已受理 Accepted",
+    "206": "部分字节 A range of the bytes",
+    "304": "未变 Not modified",
     "204": "空 Nothing to say",
     "303": "表单的空白项略去 A form's empty boxes are left out",
 }

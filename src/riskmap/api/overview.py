@@ -11,6 +11,8 @@ import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from riskmap.api.archives import PATH
+from riskmap.api.context import Context
 from riskmap.api.deps import Ctx, Language, parameters
 from riskmap.catalog.spec import Layer, Role
 from riskmap.db.city import City, find_city
@@ -19,6 +21,7 @@ from riskmap.features import summary
 from riskmap.features.summary import STATUS, Sums, Tally, add_up
 from riskmap.i18n import Lang, say
 from riskmap.roads.load import roads_revision, stored_edges
+from riskmap.tiles import archive_list, archive_meta
 
 router = APIRouter(tags=["service"])
 
@@ -36,6 +39,7 @@ class Overview:
     teams: dict[str, Any]
     divisions: list[dict[str, Any]]
     roads: dict[str, Any] | None
+    archive: dict[str, Any] | None
 
 
 @router.get("/overview", summary="总览 Overview", response_model=None)
@@ -63,6 +67,7 @@ def overview(request: Request, ctx: Ctx, lang: Language) -> Response:
         teams=_teams(ctx.catalog.with_role(Role.TEAM), tallies),
         divisions=_divisions(districts, layers, tallies),
         roads=roads,
+        archive=_archive(ctx),
     )
     headers = {"Cache-Control": "no-cache", "Vary": "Accept-Language"}
     return Response(orjson.dumps(body), media_type="application/json", headers=headers)
@@ -179,3 +184,21 @@ def _roads(session: ReadSession) -> dict[str, Any] | None:
         return None
     stored = stored_edges(session)
     return {"edges": stored.edges, "km": round(stored.length_km, 1), "revision": revision}
+
+
+def _archive(ctx: Context) -> dict[str, Any] | None:
+    """Return where the page reads tiles instead of here, and of which schema they must be.
+
+    What lies here and is missing or of another schema is not named at all; elsewhere the page
+    looks for itself.
+    """
+    wanted = ctx.settings.tiles_archive
+    if wanted is None:
+        return None
+    schema = archive_meta.schema(tuple(ctx.catalog.values()), with_roads=True)
+    if wanted.startswith("https://"):
+        return {"url": wanted, "schema": schema}
+    there = archive_list.find(archive_list.folder_of(ctx.settings.data_dir), wanted)
+    if there is None or there.ours.get("schema") != schema:
+        return None
+    return {"url": f"{PATH}{wanted}", "schema": schema}

@@ -373,6 +373,13 @@ PATHS: Final = {
             key="layers",
             place="path",
         ),
+        Parameter(
+            "archive_name",
+            {"type": "string"},
+            Text("档案的名称,见 /archives", "name of an archive, see /archives"),
+            key="archive_name",
+            place="path",
+        ),
         Parameter("z", whole(0, 24), Text("级别", "zoom"), key="z", place="path"),
         Parameter("x", whole(0, 2**24), Text("列", "column"), key="x", place="path"),
         Parameter("y", whole(0, 2**24), Text("行", "row"), key="y", place="path"),

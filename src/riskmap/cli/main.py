@@ -24,6 +24,7 @@ from riskmap.cli import (
     sources,
     tables,
     templates,
+    tiles,
 )
 from riskmap.cli.opening import err, opened, out
 from riskmap.errors import EXIT_INPUT, EXIT_SETUP, RiskmapError, SetupError
@@ -51,6 +52,7 @@ app.add_typer(history.features_app, name="features")
 app.add_typer(roads.roads_app, name="roads")
 app.add_typer(tables.tables_app, name="tables")
 app.add_typer(sources.sources_app, name="sources")
+app.add_typer(tiles.tiles_app, name="tiles")
 
 
 def _version(wanted: bool) -> None:

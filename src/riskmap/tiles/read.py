@@ -60,7 +60,7 @@ async def render(
         layers = tuple(query.layer for query in queries)
         restricted = any(query.restricted for query in queries)
         ready = _compiled(layers, restricted, grid, z, with_roads)
-        rows = [] if ready is None else (await session.driver(ready.sql, ready.bound | at)).all()
+        rows = [] if ready is None else await session.driver(ready.sql, ready.bound | at)
     mvt = bytearray()
     dropped: dict[str, int] = {}
     for row in sorted(rows, key=lambda row: row.place):

@@ -8,6 +8,7 @@ from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -50,9 +51,14 @@ class PageRoute(Route):
     Parameters of the query are left alone: messengers add theirs to a link that is passed on.
     """
 
-    def __init__(self, folder: Path = BUILT) -> None:
+    def __init__(self, folder: Path = BUILT, *, archive: str | None = None) -> None:
+        policy = policy_with(archive)
+
         async def endpoint(request: Request) -> Response:
-            return await run_in_threadpool(answer, folder, request.headers.get("if-none-match"))
+            known = request.headers.get("if-none-match")
+            found = await run_in_threadpool(answer, folder, known)
+            found.headers["Content-Security-Policy"] = policy
+            return found
 
         super().__init__("/", endpoint, methods=["GET"], include_in_schema=False)
 
@@ -61,6 +67,14 @@ class PageRoute(Route):
         if scope["type"] != "http" or not wants_html(Request(scope)):
             return Match.NONE, {}
         return super().matches(scope)
+
+
+def policy_with(archive: str | None) -> str:
+    """Return the policy of a page that may read an archive of tiles, elsewhere if it lies there."""
+    if archive is None or not archive.startswith("https://"):
+        return POLICY
+    parts = urlsplit(archive)
+    return POLICY.replace("connect-src 'self'", f"connect-src 'self' https://{parts.netloc}")
 
 
 def wants_html(request: Request) -> bool:

@@ -30,8 +30,9 @@ export const POINTS_FROM_ZOOM = CELLS_TO_ZOOM + 1;
 /** Tile addresses take 16 names, one of which is the roads'. */
 const NAMES_PER_TILE = 15;
 
-/** The layers in groups that one tile request each can ask for. */
+/** The layers in groups that one tile request each can ask for; a tile of an archive has them all. */
 export function groups(overview: Overview): string[][] {
+  if (overview.opened) return [overview.layers.map(({ id }) => id)];
   const ids = overview.layers.filter(({ role }) => role !== 'population').map(({ id }) => id);
   const found: string[][] = [];
   for (let at = 0; at < ids.length; at += NAMES_PER_TILE) {
@@ -46,7 +47,7 @@ export function cityName(group: number): string {
 
 /** Which source a layer is in. */
 export function sourceOf(overview: Overview, layer: LayerInfo): string {
-  if (layer.role === 'population') return PEOPLE;
+  if (layer.role === 'population' && !overview.opened) return PEOPLE;
   return cityName(groups(overview).findIndex((ids) => ids.includes(layer.id)));
 }
 

@@ -25,9 +25,13 @@ function bounds(overview: Overview): { bounds?: Box } {
 function tiles(names: readonly string[], overview: Overview): SourceSpecification {
   return {
     type: 'vector',
-    tiles: [`${location.origin}/tiles/${names.join(',')}/{z}/{x}/{y}.mvt`],
+    tiles: [
+      overview.opened
+        ? `pmtiles://${overview.opened.url}/{z}/{x}/{y}`
+        : `${location.origin}/tiles/${names.join(',')}/{z}/{x}/{y}.mvt`,
+    ],
     minzoom: 0,
-    maxzoom: TILES_TO_ZOOM,
+    maxzoom: Math.min(TILES_TO_ZOOM, overview.opened?.maxZoom ?? TILES_TO_ZOOM),
     ...bounds(overview),
   };
 }
@@ -39,7 +43,7 @@ function sources(overview: Overview): Record<string, SourceSpecification> {
   });
   // Cells of people are heavy: asked for only while they are shown.
   const people = overview.layers.filter(({ role }) => role === 'population').map(({ id }) => id);
-  if (people.length) found[PEOPLE] = tiles(people, overview);
+  if (people.length && !overview.opened) found[PEOPLE] = tiles(people, overview);
   Object.assign(found, setbackSources(overview));
   const own: GeoJSONSourceSpecification = { type: 'geojson', data: EMPTY };
   for (const name of [CLUSTERS, NAMES, AREAS, ...OVERLAYS]) found[name] = own;

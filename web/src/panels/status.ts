@@ -15,12 +15,18 @@ function connection(): HTMLElement {
 }
 
 function drawFacts(): void {
-  const { asOf } = get();
+  const { asOf, archive } = get();
   const known = get().overview.data;
   fill(
     part('status-facts'),
     connection(),
     asOf && h('span', {}, t('status.as_of', { at: moment(asOf, zone()) })),
+    archive &&
+      h(
+        'span',
+        { title: `${archive.url} · ${archive.revision}` },
+        t('status.archive', { at: moment(archive.generatedAt, zone()) }),
+      ),
     known &&
       h(
         'span',
@@ -42,6 +48,6 @@ function drawPlace(): void {
 }
 
 export function status(): void {
-  follow(['lang', 'overview', 'asOf', 'lostAt'], drawFacts);
+  follow(['lang', 'overview', 'archive', 'asOf', 'lostAt'], drawFacts);
   follow(['lang', 'pointer', 'camera', 'overview', 'visible', 'levels'], drawPlace);
 }
