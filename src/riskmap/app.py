@@ -41,6 +41,7 @@ from riskmap.api import (
     schemas,
     search,
     service,
+    styles,
     summary,
     tile_edge,
     tiles,
@@ -271,7 +272,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.context = context
     problems.install(app)
     # Before the JSON at /: it takes only those who want HTML.
-    app.router.routes += [PageRoute(), FilesRoute()]
+    raster = settings.basemap_origin
+    app.router.routes += [PageRoute(raster=raster), FilesRoute(raster=raster)]
     # A key is checked even where the answer would not depend on it: its holder should learn that
     # it is wrong. `health` alone asks nothing of the database.
     checked = [Depends(caller)]
@@ -286,6 +288,7 @@ def create_app(settings: Settings) -> FastAPI:
         search.router,
         overview.router,
         tiles.router,
+        styles.router,
         analysis.router,
         convert.router,
         imports.router,

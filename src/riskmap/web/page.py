@@ -23,25 +23,40 @@ INDEX: Final = "index.html"
 _MARKER: Final = "<!--texts-->"
 _COMMAND: Final = "make web"
 
+
 # Nothing from another host, no inline script, no inline style: MapLibre styles its elements
 # through the CSSOM, which the policy does not touch. It draws its sprites from blobs.
-POLICY: Final = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "worker-src 'self'",
-        "connect-src 'self'",
-        "img-src 'self' data: blob:",
-        "style-src 'self'",
-        "font-src 'self'",
-        "manifest-src 'self'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
+# A raster base that is configured is the one exception: MapLibre fetches its tiles.
+def policy(raster: str | None = None) -> str:
+    """Return the policy; `raster` is the origin of the raster base."""
+    also = "" if raster is None else f" {raster}"
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "worker-src 'self'",
+            f"connect-src 'self'{also}",
+            f"img-src 'self' data: blob:{also}",
+            "style-src 'self'",
+            "font-src 'self'",
+            "manifest-src 'self'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
     )
-)
-# A worker obeys the policy that came with its own script, so that files carry it too.
-HEADERS: Final = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
+
+
+def headers_with(raster: str | None = None) -> dict[str, str]:
+    """Return the headers of the page and its files.
+
+    A worker obeys the policy that came with its own script, so that files carry it too.
+    """
+    return {"Content-Security-Policy": policy(raster), "Referrer-Policy": "same-origin"}
+
+
+POLICY: Final = policy()
+HEADERS: Final = headers_with()
 
 
 class PageRoute(Route):
@@ -50,9 +65,10 @@ class PageRoute(Route):
     Parameters of the query are left alone: messengers add theirs to a link that is passed on.
     """
 
-    def __init__(self, folder: Path = BUILT) -> None:
+    def __init__(self, folder: Path = BUILT, raster: str | None = None) -> None:
         async def endpoint(request: Request) -> Response:
-            return await run_in_threadpool(answer, folder, request.headers.get("if-none-match"))
+            known = request.headers.get("if-none-match")
+            return await run_in_threadpool(answer, folder, known, raster)
 
         super().__init__("/", endpoint, methods=["GET"], include_in_schema=False)
 
@@ -69,7 +85,7 @@ def wants_html(request: Request) -> bool:
     return form == "html" or (form is None and "text/html" in request.headers.get("accept", ""))
 
 
-def answer(folder: Path, known: str | None = None) -> Response:
+def answer(folder: Path, known: str | None = None, raster: str | None = None) -> Response:
     """Return the page, or 304 where the reader has it already."""
     try:
         html = (folder / INDEX).read_text(encoding="utf-8").replace(_MARKER, _texts(), 1)
@@ -77,7 +93,7 @@ def answer(folder: Path, known: str | None = None) -> Response:
         html = _not_built()
     body = html.encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {**HEADERS, "ETag": etag, "Cache-Control": "no-cache", "Vary": "Accept"}
+    headers = {**headers_with(raster), "ETag": etag, "Cache-Control": "no-cache", "Vary": "Accept"}
     # A proxy that compresses makes the tag weak: W/"...".
     if known is not None and etag in (tag.strip().removeprefix("W/") for tag in known.split(",")):
         return Response(status_code=304, headers=headers)
