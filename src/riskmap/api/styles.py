@@ -13,15 +13,16 @@ from fastapi.responses import Response
 from riskmap.api.conditions import not_modified
 from riskmap.api.context import Context
 from riskmap.api.deps import Ctx, Language, parameters
-from riskmap.api.links import JSON, base, link
+from riskmap.api.links import GEOJSON, JSON, base, link
 from riskmap.catalog.spec import Role
-from riskmap.crs.datum import Datum
+from riskmap.crs.datum import Datum, read_datum
 from riskmap.errors import InputError, NotFoundError
 from riskmap.features import read
 from riskmap.tiles.styles import legend as legends
 from riskmap.tiles.styles.ground import Look
+from riskmap.tiles.styles.names import names
 from riskmap.tiles.styles.sprite import RATIOS, sprite, symbols_of
-from riskmap.tiles.styles.style import STYLES, Place, RasterBase, drawn, find, style
+from riskmap.tiles.styles.style import NAMES_PATH, STYLES, Place, RasterBase, drawn, find, style
 from riskmap.tiles.styles.tokens import THEMES, Theme
 from riskmap.units import Bbox
 
@@ -77,6 +78,15 @@ async def stylesheet(name: str, request: Request, ctx: Ctx, lang: Language) -> R
     place = await _place(ctx, base(request))
     found = style(name, drawn(ctx.catalog, name, raster), look, place, raster)
     return _answer(request, orjson.dumps(found), STYLE)
+
+
+@router.get(NAMES_PATH, summary="区划名称 Names of divisions", response_model=None)
+async def division_names(request: Request, ctx: Ctx) -> Response:
+    """Return one place for the name of each division, which styles draw."""
+    datum = read_datum(parameters(request, {"datum"}).get("datum"))
+    async with ctx.database.read_async() as session:
+        found = await names(session, ctx.catalog.with_role(Role.AREA), datum)
+    return _answer(request, orjson.dumps(found), GEOJSON)
 
 
 @router.get("/styles/{name}/legend.json", summary="图例 Legend", response_model=None)

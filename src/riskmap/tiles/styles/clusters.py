@@ -7,6 +7,7 @@ on; what stays visible of each is its own level's part.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 from riskmap.catalog.spec import Layer
@@ -21,6 +22,9 @@ _LEVELS: Final = ("1", "2", "3", "4")
 _N: Final = ["get", "n"]
 _BOLD: Final = [f"{FONTS[0]} Bold", *FONTS[1:]]
 _BADGE_PX: Final = 10.5
+# Where several layers have clusters: how far each stands aside, and of which size it is.
+_ASIDE_PX: Final = 15
+_SMALL: Final = 0.72
 
 
 def _count(level: str) -> Expression:
@@ -62,16 +66,36 @@ def steps_to(level: str) -> Expression:
     ]
 
 
-def clusters(layer: Layer, source: str, look: Look) -> list[Rule]:
-    """Return the donuts of a layer's cells of two points and more."""
+def aside(turn: int, turns: int) -> list[float]:
+    """Return how far a layer's donuts stand from their place, px: around it in equal angles."""
+    if turns == 1:
+        return [0, 0]
+    angle = 2 * math.pi * (turn + 0.5) / turns
+    return [round(_ASIDE_PX * math.sin(angle), 1), round(-_ASIDE_PX * math.cos(angle), 1)]
+
+
+def clusters(layer: Layer, source: str, look: Look, turn: int, turns: int) -> list[Rule]:
+    """Return the donuts of a layer's cells of two points and more.
+
+    Parameters
+    ----------
+    turn, turns
+        Which of how many layers with clusters it is. All of them count in the same cells of 64 px
+        and would lie on one another: each stands aside in a direction of its own, and is smaller.
+    """
     t = look.tokens
     cluster = ["all", ["has", "cell"], [">", _N, 1]]
     worst = ["case", *(part for at, v in enumerate(_LEVELS) for part in (_has(v), 4 - at)), 0]
-    size = _by_size(lambda px: round(px / DONUT_RADIUS_PX, 4))
+    small = 1 if turns == 1 else _SMALL
+    size = _by_size(lambda px: round(small * px / DONUT_RADIUS_PX, 4))
+    place = aside(turn, turns)
     over = {"icon-allow-overlap": True, "icon-ignore-placement": True, "symbol-sort-key": worst}
     text_over = {"text-allow-overlap": True, "text-ignore-placement": True}
 
-    def rule(name: str, layout: Rule, paint: Rule | None = None, *more: Expression) -> Rule:
+    def rule(name: str, layout: Rule, *more: Expression, text: str | None = None) -> Rule:
+        paint: Rule = {"icon-translate": place} if "icon-image" in layout else {}
+        if text is not None:
+            paint |= {"text-color": text, "text-translate": place}
         return layer_rule(
             f"{layer.id}/{name}",
             "symbol",
@@ -88,28 +112,30 @@ def clusters(layer: Layer, source: str, look: Look) -> list[Rule]:
     for level in reversed(_LEVELS):
         arc = ["concat", f"arc/{level}/", ["to-string", steps_to(level)]]
         found.append(
-            rule(f"arc-{level}", {**over, "icon-image": arc, "icon-size": size}, None, _has(level))
+            rule(f"arc-{level}", {**over, "icon-image": arc, "icon-size": size}, _has(level))
         )
-    number = ["number-format", _N, {"locale": "en"}]
     total = {
-        "text-field": number,
+        "text-field": ["number-format", _N, {"locale": "en"}],
         "text-font": _BOLD,
-        "text-size": ["step", _N, 14, 40, 16, 1000, 12.5],
+        # The inner disk is 28 to 42 px wide: 2 digits of 14 px, 3 of 16, 5 and a comma of 12.5.
+        "text-size": ["step", _N, 14 * small, 40, 16 * small, 1000, 12.5 * small],
         "symbol-sort-key": worst,
         **text_over,
     }
-    found.append(rule("total", total, {"text-color": t["ink"]}))
-    badge = _badge(worst, over | text_over)
-    return [*found, rule("badge", badge, {"text-color": t["glyph-1"]}, _has("1"))]
+    found.append(rule("total", total, text=t["ink"]))
+    badge = _badge(worst, over | text_over, small)
+    return [*found, rule("badge", badge, _has("1"), text=t["glyph-1"])]
 
 
-def _badge(worst: Expression, over: Rule) -> Rule:
+def _badge(worst: Expression, over: Rule, small: float) -> Rule:
     """Return the octagon at the donut's upper right with the number of 重大 in it."""
     count = ["number-format", _count("1"), {"locale": "en"}]
     digits = ["min", ["length", count], BADGE_DIGITS]
 
     def at(unit: float) -> Any:
-        return lambda px: ["literal", [round(0.72 * px / unit, 3), round(-0.72 * px / unit, 3)]]
+        # At 45 degrees on the donut's edge.
+        part = 0.72 * small / unit
+        return lambda px: ["literal", [round(part * px, 3), round(-part * px, 3)]]
 
     return {
         **over,

@@ -126,7 +126,13 @@ _NAMES: Final = (
 
 
 def division_names(layer: Layer, source: str, look: Look) -> list[Rule]:
-    """Return the names of divisions, the reader's large and the other one small below it."""
+    """Return the names of divisions, the reader's large and the other one small below it.
+
+    Parameters
+    ----------
+    source
+        Points, one for each division (`names`).
+    """
     t = look.tokens
     order = ("name", "name_en") if look.lang == "zh" else ("name_en", "name")
     large, small = (["coalesce", ["get", name], ""] for name in order)
@@ -134,15 +140,14 @@ def division_names(layer: Layer, source: str, look: Look) -> list[Rule]:
     second = ["case", ["all", known, ["!=", small, ""]], ["concat", "\n", small], ""]
     both = ["format", ["case", known, large, small], {}, second, {"font-scale": 0.72}]
     return [
-        layer_rule(
-            f"{layer.id}/name-{level}",
-            "symbol",
-            source,
-            layer.id,
-            minzoom=first,
-            maxzoom=last,
-            filter=["==", ["get", "level"], level],
-            layout={
+        {
+            "id": f"{layer.id}/name-{level}",
+            "type": "symbol",
+            "source": source,
+            "minzoom": first,
+            "maxzoom": last,
+            "filter": ["all", ["==", ["get", "layer"], layer.id], ["==", ["get", "level"], level]],
+            "layout": {
                 "text-field": both,
                 "text-font": FONTS,
                 "text-size": by_zoom(1, first, size, first + 3, size + 2),
@@ -156,12 +161,12 @@ def division_names(layer: Layer, source: str, look: Look) -> list[Rule]:
                 "text-justify": "auto",
                 "text-allow-overlap": True,
             },
-            paint={
+            "paint": {
                 "text-color": t["map-label"],
                 "text-halo-color": t["land"],
                 "text-halo-width": 1.6,
             },
-        )
+        }
         for level, first, last, size in _NAMES
     ]
 

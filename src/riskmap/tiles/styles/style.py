@@ -20,12 +20,10 @@ from riskmap.units import Bbox
 
 # Tiles beyond this zoom show nothing new: the one before is drawn larger.
 _TILES_TO_ZOOM: Final = 16
-# Names of divisions come from coarse tiles, drawn larger: each tile's piece of a division wears
-# its name, and a tile of zoom 9 (70 km in China) cuts few. Its grid of 17 m does for a name.
-_NAMES_TO_ZOOM: Final = 9
 # A tile's address takes 16 names; one is left for the roads.
 _PER_SOURCE: Final = 15
 _NAMES: Final = "names"
+NAMES_PATH: Final = "/styles/names.geojson"
 _PEOPLE: Final = "people"
 _RASTER: Final = "raster"
 # What a screen of 1024 px shows at zoom 0: two worlds of 512 px.
@@ -112,8 +110,9 @@ class _Sources:
         if people := [layer.id for layer in layers if layer.role is Role.POPULATION]:
             self._add(_PEOPLE, people, _TILES_TO_ZOOM)
             self._of |= dict.fromkeys(people, _PEOPLE)
-        if divisions := [layer.id for layer in layers if kind_of(layer) is Kind.DIVISION]:
-            self._add(_NAMES, divisions, _NAMES_TO_ZOOM)
+        if any(kind_of(layer) is Kind.DIVISION for layer in layers):
+            names = f"{place.base}{NAMES_PATH}"
+            self.rules[_NAMES] = {"type": "geojson", "data": names + self._datum("?")}
         for layer in layers:
             if kind_of(layer) is Kind.FAULT:
                 self.rules[f"setback-{layer.id}"] = {
@@ -194,6 +193,7 @@ def _rules(
         chosen = (layer for layer in layers if kind_of(layer) is kind)
         return [rule for layer in chosen for rule in draw(layer, sources.of(layer), look)]
 
+    clustered = [one for one in layers if kind_of(one) is Kind.HAZARD and one.tile.cluster]
     latitude = 0.0 if place.home is None else (place.home.south + place.home.north) / 2
     if raster is None:
         land = [
@@ -229,10 +229,9 @@ def _rules(
         *each(Kind.RESOURCE, helpers.resources),
         *each(Kind.HAZARD, lambda layer, source, look: dangers.symbols(layer, source, look, 0)),
         *each(Kind.HAZARD, lambda layer, source, look: dangers.symbols(layer, source, look, 1)),
-        *each(
-            Kind.HAZARD,
-            lambda layer, source, look: (
-                clusters.clusters(layer, source, look) if layer.tile.cluster else []
-            ),
+        *(
+            rule
+            for turn, layer in enumerate(clustered)
+            for rule in clusters.clusters(layer, sources.of(layer), look, turn, len(clustered))
         ),
     ]
