@@ -146,7 +146,12 @@ def _cluster(hazards: Sequence[Layer], theme: Theme) -> Iterable[Entry]:
         f'<g transform="scale({scale:g})">{ground.body}<g transform="translate(2 2)">{arcs}</g></g>'
     )
     yield Entry(
-        id="cluster", label=_text("legend.cluster"), drawing=drawing, images="donut", more={}
+        id="cluster",
+        label=_text("legend.cluster"),
+        drawing=drawing,
+        images="donut",
+        note=_text("legend.cluster.note"),
+        more={},
     )
 
 
@@ -166,10 +171,12 @@ def _states(resources: Sequence[Layer], theme: Theme) -> Iterable[Entry]:
     for look in LOOKS:
         if look not in labels:
             continue
-        texts = list(dict.fromkeys(labels[look]))
         yield Entry(
             id=f"state/{look}",
-            label=Text("、".join(one.zh for one in texts), ", ".join(one.en for one in texts)),
+            label=Text(
+                "、".join(dict.fromkeys(one.zh for one in labels[look])),
+                ", ".join(dict.fromkeys(one.en for one in labels[look])),
+            ),
             drawing=svg(resource_parts(symbol, look, theme, _SYMBOL_PX, halo=False)),
             images=f"resource/{symbol}/{look}/22",
             more={},
@@ -279,7 +286,7 @@ def _section(section: Section, x: int, y: int, look: Look) -> str:
         top = y + _HEAD_PX + at * _ROW_PX
         small = entry.label.en if look.lang == "zh" else entry.label.zh
         if entry.note is not None:
-            small = entry.note.in_(look.lang)
+            small += f" · {entry.note.in_(look.lang)}"
         parts += [
             f'<g transform="translate({x} {top})">{entry.drawing}</g>',
             _words(x + 36, top + 11, entry.label.in_(look.lang), 13, t["ink"]),
