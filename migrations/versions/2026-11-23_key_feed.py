@@ -1,7 +1,7 @@
 """API keys in the feed: a revoked one stops working everywhere within a second
 
 Revision ID: 0008_key_feed
-Revises: 0005_features
+Revises: 0006_cells
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0008_key_feed"
-down_revision = "0005_features"
+down_revision = "0006_cells"
 branch_labels = None
 depends_on = None
 

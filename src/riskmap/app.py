@@ -64,6 +64,7 @@ from riskmap.jobs.runner import Runner
 from riskmap.roads.graphs import Graphs
 from riskmap.settings import Settings, load_settings
 from riskmap.tiles.cache import TileCache
+from riskmap.tiles.folding import Folder
 from riskmap.tiles.service import TileService
 from riskmap.web.files import FilesRoute
 from riskmap.web.page import PageRoute
@@ -227,6 +228,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     feed = Feed(database)
     ready_tiles = TileService(database, feed, TileCache(settings.tile_cache_mb << 20))
+    folder = Folder(database, feed, catalog)
     runner = Runner(database, {KIND: imports_kind}, folders.place)
     context = Context(
         settings,
@@ -251,11 +253,13 @@ def create_app(settings: Settings) -> FastAPI:
         threading.Thread(target=_warm_up, args=(context,), daemon=True).start()
         runner.start()
         context.exports.clear()
+        folder.start()
         feed.start()
         context.tallies.start()
         yield
         await context.tallies.stop()
         await feed.stop()
+        await folder.stop()
         await context.tiles.stop()
         await run_in_threadpool(runner.stop)
         await database.dispose_async()

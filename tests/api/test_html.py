@@ -461,6 +461,33 @@ def test_a_search_lists_hits_of_all_layers_by_name(served: Served) -> None:
     assert "没有符合条件的要素" in page(served, "/search?q=绝无此名").text
 
 
+def test_the_marks_of_a_source_are_explained_where_they_stand(served: Served) -> None:
+    marks = {
+        mark
+        for layer in CATALOG.values()
+        for field in layer.fields
+        for mark in re.findall(r"\[[A-Z]\]", field.source)
+    }
+    assert marks
+    for lang, title in (("zh", "依据栏中"), ("en", "In the column of sources")):
+        text = page(served, f"/collections/{POINTS.rsplit('/', maxsplit=1)[-1]}?lang={lang}").text
+        told = text[text.index(title) :][:200]
+        assert all(mark in told for mark in marks), marks
+
+
+def test_a_search_that_shows_a_part_says_so_and_leads_to_more(served: Served) -> None:
+    count = served.get("/search", q="name", limit="100").json()["numberMatched"]
+    assert count > 10
+    found = page(served, "/search?q=name")
+    assert f"共找到 {count} 个，列出前 10 个" in found.text
+    (more,) = [one for one in found.addresses() if "limit=100" in one]
+    longer = served.get(f"{more}&f=json").json()["numberReturned"]
+    assert longer == min(count, 100)
+    few = served.get("/search", q="name 1", limit="100").json()["numberMatched"]
+    whole = page(served, "/search?q=name 1&limit=100")
+    assert few < 100 and f"共找到 {few} 个" in whole.text and "列出前" not in whole.text
+
+
 def test_the_form_of_a_problem_leaves_the_fault_out(served: Served) -> None:
     found = page(served, f"{POINTS}/items?bbox=1,2,x,3&limit=2&q=水", status=400)
     assert "1,2,x,3" in found.text

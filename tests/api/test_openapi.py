@@ -174,13 +174,19 @@ def test_the_page_lists_every_resource(served: Served, document: dict[str, Any])
             and "default-src 'none'" in (answer.headers["content-security-policy"])
         )
         tree = lxml_html.document_fromstring(answer.content)
-        assert tree.get("lang") == lang and len(tree.findall(".//h1")) == 1
+        assert tree.get("lang", "")[:2] == lang and len(tree.findall(".//h1")) == 1
         told = {code.text for code in tree.iterfind(".//h3/code")}
         assert told == {
             f"{method.upper()} {path}"
             for method, path, _ in operations(document)
             if "parameters" not in document["paths"][path]
         }
+        # It is one of the service's pages: their menu leads on from it, in its language.
+        ways = {a.get("href", "").partition("?")[0] for a in tree.iterfind(".//nav//a")}
+        assert any(one.endswith("/collections") for one in ways)
+        assert (
+            tree.find(".//h1").text.strip() == {"zh": "接口说明", "en": "API documentation"}[lang]
+        )
         assert "bbox-crs" in {code.text for code in tree.iterfind(".//dt/code")}
 
 

@@ -391,3 +391,10 @@ def test_the_same_again_is_304_until_it_changes(cluster: Cluster, migrated: str)
         put(made.database, POINTS, _rows()[6])
         assert made.client.get(PATH, headers={"If-None-Match": tag}).status_code == 200
         assert made.client.get(one, headers=known).status_code == 304
+
+
+def test_the_label_of_a_level_is_told_its_codes(served: Served) -> None:
+    """The range of the database's integers helps nobody who wrote 高 or high."""
+    answer = served.get(PATH, risk_level="高")
+    assert answer.status_code == 400 and answer.json()["parameter"] == "risk_level"
+    assert answer.json()["detail"].endswith("1, 2, 3, 4, null")

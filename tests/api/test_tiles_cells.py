@@ -157,7 +157,7 @@ def test_a_cell_of_one_is_the_point_itself_and_no_other_has_an_id(served: Served
         for feature in features(served, tile):
             properties = feature["properties"]
             seen[properties["n"] == 1] += 1
-            own = {k: v for k, v in properties.items() if k not in {"cell", "n", *COUNTS}}
+            own = {k: v for k, v in properties.items() if k not in {"cell", "n", "top", *COUNTS}}
             if properties["n"] > 1:
                 assert feature["id"] == 0 and own == {}  # 0: the message names none
             else:
@@ -207,7 +207,7 @@ def test_cells_of_layers_share_a_grid_and_shapes_stay_shapes(
         assert cells[LAYER] == cells["enterprises"]
         (cell,) = cells[LAYER]
         assert {k: v for k, v in cell.items() if k != "cell"} == {
-            "n": 2, "n1": 1, "n2": 0, "n3": 0, "n4": 0, "n0": 1
+            "n": 2, "n1": 1, "n2": 0, "n3": 0, "n4": 0, "n0": 1, "top": 1
         }  # fmt: skip
         (shape,) = [f for f in both["enterprises"]["features"] if "n" not in f["properties"]]
         assert shape["geometry"]["type"] == "Polygon" and shape["properties"]["name"] == "厂"

@@ -193,6 +193,9 @@ def test_without_script_one_finds_filters_and_turns_pages(
         f"{POINTS}/items?risk_level=1,null",
         f"{POINTS}/items/1",
         f"{POINTS}/items?limit=0",
+        f"{POINTS}/queryables?f=html",
+        "/conformance",
+        "/api?f=html",
     ],
 )
 def test_text_stands_out_and_fits_a_phone(

@@ -33,6 +33,13 @@ LAYER_TRIGGERS = FEED_TRIGGERS | {
     "history_truncate": ("BEFORE TRUNCATE", "STATEMENT", "history_keep", ""),
 }
 
+CELL_TRIGGERS = {
+    "cells_insert": ("AFTER INSERT", "STATEMENT", "cells_changed", "NEW"),
+    "cells_update": ("AFTER UPDATE", "STATEMENT", "cells_changed", "OLD NEW"),
+    "cells_delete": ("AFTER DELETE", "STATEMENT", "cells_changed", "OLD"),
+    "cells_truncate": ("BEFORE TRUNCATE", "STATEMENT", "cells_truncated", ""),
+}
+
 TRIGGERS = """
 SELECT tgname,
     concat_ws(' ', CASE WHEN tgtype & 2 = 2 THEN 'BEFORE' ELSE 'AFTER' END,
@@ -78,8 +85,10 @@ def whole(cluster: Cluster, migrated: str) -> Iterator[Database]:
 
 @pytest.mark.parametrize("table", sorted(LAYERS))
 def test_a_layer_has_its_triggers(whole: Database, table: str) -> None:
-    assert triggers_of(whole, table) == expected(LAYER_TRIGGERS, LAYERS[table]), (
-        f"does the migration of {table} call riskmap.attach_layer?"
+    clustered = load_catalog()[LAYERS[table]].tile.cluster
+    wanted = LAYER_TRIGGERS | CELL_TRIGGERS if clustered else LAYER_TRIGGERS
+    assert triggers_of(whole, table) == expected(wanted, LAYERS[table]), (
+        f"does the migration of {table} call riskmap.attach_layer, and attach_cells if it clusters?"
     )
 
 
@@ -238,6 +247,7 @@ def test_functions_have_fixed_paths_and_belong_to_the_owner_alone(whole: Databas
         assert not function.public, f"{function.proname} may be executed by everybody"
         assert function.owner == "riskmap_owner"
     assert {function.proname for function in found if function.api} == {
+        "fold_cells",
         "record",
         "search_words",
         "search_vector",
@@ -253,7 +263,7 @@ GRANTS = {
         (
             *("alembic_version", "city", "feed", "history", "audit", "api_keys"),
             *("road_profiles", "road_speeds", "response_phases", "road_time_factors"),
-            *("gb18218_chemicals", "gb18218_categories"),
+            *("gb18218_chemicals", "gb18218_categories", "cell_sums", "cell_deltas"),
         ),
         READS,
     ),

@@ -54,3 +54,10 @@ def test_say_without_entry_or_value_is_a_fault() -> None:
 )
 def test_preferred_language(header: str | None, lang: str) -> None:
     assert preferred(header) == lang
+
+
+def test_nothing_sticks_to_the_address_that_a_start_prints() -> None:
+    """A terminal makes a link of it, and takes what follows without a blank for a part."""
+    for lang in LANGS:
+        told = say("serve.ready", lang, address="http://127.0.0.1:8000")
+        assert "http://127.0.0.1:8000 " in told

@@ -279,7 +279,7 @@ async def item_page(
 
 
 async def search_page(
-    request: Request, ctx: Context, who: Caller, lang: Lang, body: dict[str, Any]
+    request: Request, ctx: Context, who: Caller, lang: Lang, body: dict[str, Any], most: int
 ) -> Response:
     """Show what was found over all layers.
 
@@ -287,9 +287,15 @@ async def search_page(
     ----------
     body
         The resource's GeoJSON.
+    most
+        How many hits may be asked for.
     """
     async with ctx.database.read_async() as session:
         city = await read_city(session)
+    matched = body.get("numberMatched")
+    # Who reads a short list must see that it is one.
+    count = len(body["features"])
+    cut = matched is None or matched > count
     hits = []
     for one in body["features"]:
         said = one["properties"]
@@ -306,6 +312,10 @@ async def search_page(
         city=city,
         formats=_formats(request),
         hits=hits,
+        matched=_count(matched, lang),
+        cut=cut,
+        more=same_page(request, limit=str(most)) if cut and count < most else None,
+        most=most,
         form=Form.of(request),
     )
 

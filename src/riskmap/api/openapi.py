@@ -48,7 +48,7 @@ async def definition(request: Request, lang: Language) -> Response:
     found = {**_document(request.app), "servers": [{"url": base(request)}]}
     # At /openapi.json a browser wants what the name says.
     if form == "html" and (asked is not None or request.url.path == "/api"):
-        return openapi_page.page(found, lang)
+        return openapi_page.page(request, found, lang)
     accept = request.headers.get("accept", "")
     # A client that names no type of the document's own gets the general one.
     plain = JSON in accept and OPENAPI.partition(";")[0] not in accept

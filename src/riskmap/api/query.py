@@ -242,11 +242,17 @@ def _scalar(field: Field, text: str) -> Scalar:
     """Read one value of a property filter as the field's type; `null` is null."""
     if text == "null":
         return None
-    bad = InputError(
-        "parameter.value", parameter=field.name, value=text[:40], expected=str(field.kind)
-    )
+    expected = ", ".join([*(str(one.code) for one in field.values), "null"])
+    if field.kind is Kind.BOOLEAN:
+        expected = "true, false, null"
+    elif not field.values:
+        expected = str(field.kind)
+    bad = InputError("parameter.value", parameter=field.name, value=text[:40], expected=expected)
     match field.kind:
         case Kind.INTEGER:
+            # The range of the column says nothing to who wrote the label of a level.
+            if field.values and not text.lstrip("+-").isdecimal():
+                raise bad
             return integer(text, field.name, least=-_INT4, most=_INT4 - 1)
         case Kind.NUMBER:
             return number(text, field.name)

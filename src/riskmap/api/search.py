@@ -64,7 +64,7 @@ async def find(request: Request, ctx: Ctx, who: Who, lang: Language) -> Response
         "links": [link(str(address(request)), "self", GEOJSON)],
     }
     if as_html:
-        return await search_page(request, ctx, who, lang, body)
+        return await search_page(request, ctx, who, lang, body, MAX_HITS)
     return Response(orjson.dumps(body), media_type=GEOJSON, headers=cache_headers(who))
 
 

@@ -156,6 +156,9 @@ class TileRule:
     buffer
         In units of the 4096 grid: half the widest declared symbol. 4096 units are 512 px, so a
         symbol of 28 px with its halo (32 px across) needs 16 px = 128 units.
+    cluster
+        At low zooms points are counted in cells; the layer's migration calls
+        `riskmap.attach_cells`.
     """
 
     min_zoom: int = 0
@@ -315,6 +318,8 @@ class Layer:
             raise ValueError(f"layer {self.id}: fields declared twice: {sorted(twice)}")
         if self.people is not None and self.people not in names:
             raise ValueError(f"layer {self.id}: people={self.people!r} is no field of it")
+        if self.tile.cluster and not self.assessed:
+            raise ValueError(f"layer {self.id}: clusters count by risk level, which it has not")
         for child in self.children:
             if child.name in names:
                 raise ValueError(f"layer {self.id}: child {child.name!r} has a field's name")

@@ -106,6 +106,33 @@ FEED: Final = Table(
     Index("ix_feed_layer_revision", "layer", text("revision DESC")),
 )
 
+
+def _cell_sums() -> list[Column[int]]:
+    """Return what is known of the points in a cell; x and y in units of 2^-31 of the world."""
+    names = ("n", "n1", "n2", "n3", "n4", "n0", "sum_x", "sum_y", "sum_id")
+    return [Column(name, BigInteger, nullable=False) for name in names]
+
+
+# Points by cells of zoom 11: what is folded, and what triggers appended since (0006_cells).
+CELL_SUMS: Final = Table(
+    "cell_sums",
+    METADATA,
+    Column("layer", Text, primary_key=True),
+    Column("x", Integer, primary_key=True, autoincrement=False),
+    Column("y", Integer, primary_key=True, autoincrement=False),
+    *_cell_sums(),
+)
+
+CELL_DELTAS: Final = Table(
+    "cell_deltas",
+    METADATA,
+    _id(),
+    Column("layer", Text, nullable=False),
+    Column("x", Integer, nullable=False),
+    Column("y", Integer, nullable=False),
+    *_cell_sums(),
+)
+
 # Superseded versions only: an insert costs no history row.
 HISTORY: Final = Table(
     "history",

@@ -8,6 +8,7 @@ open: what is sent has no name, and the disk is free when the last byte or the r
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import shutil
 import time
@@ -20,7 +21,9 @@ from typing import BinaryIO, Final
 
 from riskmap.db import flocks
 from riskmap.db.sessions import Database, ReadSession
-from riskmap.errors import StorageFullError, UnavailableError
+from riskmap.errors import RiskmapError, StorageFullError, UnavailableError
+
+log = logging.getLogger("riskmap")
 
 AT_ONCE: Final = 2
 #: What an export leaves free: the database needs room to write more than a map needs to be saved.
@@ -159,6 +162,7 @@ class Exports:
                 if not task.done():
                     await asyncio.to_thread(work.stop)
                     await asyncio.wait([task])
+                    _look_at(task)
             return work.path.open("rb")
 
     @contextmanager
@@ -172,6 +176,19 @@ class Exports:
                 yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _look_at(task: asyncio.Task[None]) -> None:
+    """Log how a stopped writer ended, unless it ended because it was stopped.
+
+    An exception that nobody looks at is printed whole by asyncio: a page of the log for every
+    reader that closes a window.
+    """
+    if task.cancelled():
+        return
+    fault = task.exception()
+    if fault is not None and not isinstance(fault, (LeftError, RiskmapError)):
+        log.error("a file that nobody waits for any more failed", exc_info=fault)
 
 
 async def pieces(file: BinaryIO) -> AsyncGenerator[bytes]:

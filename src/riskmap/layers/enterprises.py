@@ -113,7 +113,7 @@ LAYER = Layer(
             source="S0, S1 安责险",
         ),
     ),
-    tile=TileRule(min_zoom=8, cluster=True),
+    tile=TileRule(cluster=True),
     style=Style(symbol="enterprise", by_risk_level=True),
 )
 TABLE = table_of(LAYER)

@@ -186,7 +186,7 @@ LAYER = Layer(
             source="[C] in use",
         ),
     ),
-    tile=TileRule(min_zoom=8, cluster=True),
+    tile=TileRule(cluster=True),
     style=Style(symbol="geohazard", by_risk_level=True),
 )
 TABLE = table_of(LAYER)

@@ -201,7 +201,7 @@ LAYER = Layer(
         ),
     ),
     children=(CHEMICALS,),
-    tile=TileRule(min_zoom=8, cluster=True),
+    tile=TileRule(cluster=True),
     style=Style(symbol="flask", by_risk_level=True),
 )
 TABLE = table_of(LAYER)

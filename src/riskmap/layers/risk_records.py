@@ -124,7 +124,7 @@ LAYER = Layer(
         ),
         Field(name="lists", zh="所在清单", en="On lists", kind=Kind.TEXTS, source="S4 两张清单"),
     ),
-    tile=TileRule(min_zoom=8, cluster=True),
+    tile=TileRule(cluster=True),
     style=Style(symbol="risk", by_risk_level=True),
 )
 TABLE = table_of(LAYER)
