@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     basemap_attribution: str | None = Field(
         default=None, max_length=500, description="What their owner wants to be said beside them."
     )
-    basemap_tile_size: Literal[256, 512] = Field(
+    basemap_tile_size: Annotated[int, Field(ge=64, le=1024)] = Field(
         default=256, description="Pixels along the side of one of them."
     )
     basemap_datum: Literal["wgs84", "gcj02"] = Field(

@@ -95,7 +95,7 @@ def test_what_is_declared_is_what_a_resource_takes(served: Served, path: str) ->
     """The refusal of a parameter of no resource lists those that there are."""
     where = {
         "layer_id": "land-cover", "feature_id": "1", "layers": "land-cover", "z": "8", "x": "213",
-        "y": "100",
+        "y": "100", "name": "risk", "sheet": "light",
     }  # fmt: skip
     answer = served.get(path.format(**where), "admin", nonsense="x")
     assert answer.status_code == 400 and answer.json()["parameter"] == "nonsense"

@@ -193,7 +193,7 @@ def test_the_worst_lies_on_top(served: Served) -> None:
     keys = [found["layers"][at]["layout"]["symbol-sort-key"] for at in (*calm, *worst)]
     assert all(key == keys[0] for key in keys)
     script = """
-      const parsed = spec.expression.createExpression(given.keys[0]).value;
+      const parsed = spec.expression.createExpression(given.keys[0], 'key').value;
       return given.levels.map((level) => parsed.evaluate(
         {zoom: 13}, {type: 1, properties: level === null ? {} : {risk_level: level}}));
     """
@@ -215,7 +215,7 @@ def counts() -> Iterator[dict[str, int]]:
 def test_a_ring_shows_each_level_by_its_share_and_none_without_a_count() -> None:
     cells = [cell | {"n": sum(cell.values())} for cell in counts() if sum(cell.values()) > 1]
     script = """
-      const parsed = given.steps.map((one) => spec.expression.createExpression(one).value);
+      const parsed = given.steps.map((one) => spec.expression.createExpression(one, 'step').value);
       return given.cells.map((properties) =>
         parsed.map((one) => one.evaluate({zoom: 8}, {type: 1, properties})));
     """
@@ -440,8 +440,6 @@ def test_a_raster_base_takes_the_place_of_our_ground(with_raster: TestClient) ->
     # Ours are asked for where that base has them.
     asked = [one for source in found["sources"].values() for one in source.get("tiles", [])[:1]]
     assert all(one.endswith("?datum=gcj02") for one in asked if one != RASTER)
-    path = found["sources"]["city"]["tiles"][0].removeprefix("http://testserver")
-    assert with_raster.get(path.format(z=9, x=426, y=199)).status_code in (200, 204)
     for source in found["sources"].values():
         if "data" in source:
             assert "datum=gcj02" in source["data"]
@@ -494,7 +492,7 @@ def test_the_key_is_not_in_what_is_printed_of_the_settings() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("RISKMAP_BASEMAP_TILE_SIZE", "300"), ("RISKMAP_BASEMAP_DATUM", "mars")],
+    [("RISKMAP_BASEMAP_TILE_SIZE", "0"), ("RISKMAP_BASEMAP_DATUM", "mars")],
 )
 def test_what_goes_with_it_is_checked(name: str, value: str) -> None:
     with pytest.raises(SetupError) as caught:

@@ -112,6 +112,7 @@ def _levels(hazards: Sequence[Layer], areas: Sequence[Layer], theme: Theme) -> I
 def _layers(layers: Iterable[Layer], theme: Theme) -> Iterable[Entry]:
     for layer in layers:
         symbol = layer.style.symbol
+        mark = "cover" if kind_of(layer) is Kind.COVER else symbol
         images: str | dict[str, str] | None = None
         match kind_of(layer):
             case Kind.HAZARD:
@@ -128,7 +129,7 @@ def _layers(layers: Iterable[Layer], theme: Theme) -> Iterable[Entry]:
         yield Entry(
             id=f"layer/{layer.id}",
             label=layer.title,
-            drawing=svg(swatch_parts(symbol, theme)),
+            drawing=svg(swatch_parts(mark, theme)),
             images=images,
             more={"layer": layer.id, "by_risk_level": layer.style.by_risk_level},
         )

@@ -125,7 +125,7 @@ def _swatches(t: dict[str, str]) -> dict[str, list[Part]]:
             Part(d="M9.5 8h5v12h-5z", fill=t["band-10"]),
             Part(d="M16 4h5v16h-5z", fill=t["band-5"]),
         ],
-        "land-cover": [
+        "cover": [
             Part(d=_BOX, fill=t["parks"], stroke=t["boundary"], width=1),
             Part(d=water, fill=t["water"]),
         ],
