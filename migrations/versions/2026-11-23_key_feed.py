@@ -1,7 +1,7 @@
 """API keys in the feed: a revoked one stops working everywhere within a second
 
 Revision ID: 0008_key_feed
-Revises: 0006_cells
+Revises: 0007_low_zoom
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0008_key_feed"
-down_revision = "0006_cells"
+down_revision = "0007_low_zoom"
 branch_labels = None
 depends_on = None
 

@@ -45,6 +45,7 @@ from riskmap.api import (
     summary,
     tile_edge,
     tiles,
+    tilesets,
 )
 from riskmap.api.context import Context
 from riskmap.api.deps import caller
@@ -292,7 +293,11 @@ def create_app(settings: Settings) -> FastAPI:
         search.router,
         overview.router,
         tiles.router,
+<<<<<<< HEAD
         styles.router,
+=======
+        tilesets.router,
+>>>>>>> afa3853658dfc01d6daf2b38bd8f066484a3f97b
         analysis.router,
         convert.router,
         imports.router,

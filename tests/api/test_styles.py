@@ -535,3 +535,14 @@ def test_the_page_and_the_styles_have_the_same_shapes() -> None:
     (block,) = blocks(looks, "LOOK_OF_STATUS")
     page = dict(re.findall(r"'?(\w+)'?: '([\w-]+)'", block))
     assert page == {**shapes.LOOK_OF_STATE, "null": "unknown"}
+
+
+def test_every_address_of_the_docs_is_answered(served: Served) -> None:
+    docs = (WEB.parent / "docs/styles.md").read_text(encoding="utf-8")
+    addresses = re.findall(r"^GET (\S+)$", docs, re.MULTILINE)
+    assert len(addresses) == 9
+    for address in addresses:
+        assert served.client.get(address).status_code == 200, address
+    # What its example of a template says, the settings take.
+    (template,) = re.findall(r"^RISKMAP_BASEMAP_URL='(.+)'$", docs, re.MULTILINE)
+    assert load_with(RISKMAP_BASEMAP_URL=template).basemap_origin == "https://t0.tianditu.gov.cn"

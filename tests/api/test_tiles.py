@@ -261,7 +261,7 @@ def test_the_most_dangerous_survive_a_full_tile(
     assert "x-riskmap-dropped" not in full.headers
     every = mapbox_vector_tile.decode(full.content)["risk-records"]["features"]
     assert len(every) == 30
-    for most, levels in ((6, {1: 6}), (10, {1: 6, 2: 4}), (27, {1: 6, 2: 6, 3: 6, 4: 6, None: 3})):
+    for most, levels in ((6, {1: 6}), (10, {1: 6, 2: 4}), (27, {1: 6, 2: 6, 3: 6, None: 6, 4: 3})):
         limited(served, monkeypatch, "risk-records", most)
         answer = served.get(path, address="spread")
         kept = mapbox_vector_tile.decode(answer.content)["risk-records"]["features"]

@@ -147,7 +147,9 @@ def test_what_each_layer_dropped_is_added_up(
 
     def few(self: Any, layer_id: str) -> Any:
         layer = real(self, layer_id)
-        return dataclasses.replace(layer, tile=dataclasses.replace(layer.tile, max_features=1))
+        return dataclasses.replace(
+            layer, tile=dataclasses.replace(layer.tile, max_features=1, low_max_features=1)
+        )
 
     layers = "shelters,rescue-teams"
     z, x, y = address(9)

@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from conftest import connect, copy_of, drop, open_database
 from riskmap.catalog.registry import load_catalog
+from riskmap.catalog.spec import Geometry
 from riskmap.db.city import City
 from riskmap.db.cluster import Cluster
 from riskmap.db.sessions import Database
@@ -33,6 +34,8 @@ LAYER_TRIGGERS = FEED_TRIGGERS | {
     "history_truncate": ("BEFORE TRUNCATE", "STATEMENT", "history_keep", ""),
 }
 
+# Of a layer that has lines or areas.
+LOW_TRIGGER = {"feature_touch": ("BEFORE UPDATE", "ROW", "feature_touch_low", "")}
 CELL_TRIGGERS = {
     "cells_insert": ("AFTER INSERT", "STATEMENT", "cells_changed", "NEW"),
     "cells_update": ("AFTER UPDATE", "STATEMENT", "cells_changed", "OLD NEW"),
@@ -64,7 +67,11 @@ def expected(triggers: dict[str, tuple[str, str, str, str]], layer: str) -> dict
 
 
 def argument_of(function: str, layer: str) -> str:
-    return "" if function in ("feature_touch", "audit_changed") else f"{layer}\\000"
+    return (
+        ""
+        if function in ("feature_touch", "feature_touch_low", "audit_changed")
+        else f"{layer}\\000"
+    )
 
 
 def triggers_of(database: Database, table: str) -> dict[str, Any]:
@@ -87,6 +94,8 @@ def whole(cluster: Cluster, migrated: str) -> Iterator[Database]:
 def test_a_layer_has_its_triggers(whole: Database, table: str) -> None:
     clustered = load_catalog()[LAYERS[table]].tile.cluster
     wanted = LAYER_TRIGGERS | CELL_TRIGGERS if clustered else LAYER_TRIGGERS
+    if load_catalog()[LAYERS[table]].geometry is not Geometry.POINT:
+        wanted = wanted | LOW_TRIGGER
     assert triggers_of(whole, table) == expected(wanted, LAYERS[table]), (
         f"does the migration of {table} call riskmap.attach_layer, and attach_cells if it clusters?"
     )
@@ -173,10 +182,11 @@ def test_the_number_of_a_revision_is_given_at_commit(whole: Database) -> None:
 def test_a_layer_that_was_not_attached_is_seen(cluster: Cluster, database: Database) -> None:
     with connect(cluster, str(database.owner_url.database)) as session:
         session.execute("CREATE TABLE wells (LIKE shelters INCLUDING ALL)")
-        assert triggers_of(database, "wells") != expected(LAYER_TRIGGERS, "wells")
+        wanted = expected(LAYER_TRIGGERS | LOW_TRIGGER, "wells")
+        assert triggers_of(database, "wells") != wanted
         assert grants(database).get("wells") is None
         session.execute("SELECT riskmap.attach_layer('wells', 'wells')")
-    assert triggers_of(database, "wells") == expected(LAYER_TRIGGERS, "wells")
+    assert triggers_of(database, "wells") == wanted
     assert grants(database)["wells"] == WRITES
 
 
@@ -210,7 +220,11 @@ def test_generated_columns_indexes_and_identity(whole: Database, table: str) -> 
         " ORDER BY attname",
     )
     length = [("length_m", "st_length((geom)::geography)")] if table == "road_edges" else []
-    assert generated == [("geom_3857", "st_transform(geom, 3857)"), *length]
+    drawn = "st_curvetoline(st_transform(geom, 3857))"
+    low = f"st_simplify({drawn}, (76.43702828517625)::double precision, true)"
+    shapes = table in LAYERS and load_catalog()[LAYERS[table]].geometry is not Geometry.POINT
+    copies = [("geom_3857", "st_transform(geom, 3857)"), *([("geom_low", low)] if shapes else [])]
+    assert generated == [*copies, *length]
     indexes = rows(
         whole,
         "SELECT attname FROM pg_index i JOIN pg_class c ON c.oid = indexrelid"

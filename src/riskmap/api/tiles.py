@@ -9,14 +9,17 @@ from typing import Final, TypeVar
 from fastapi import APIRouter, Request, Response
 
 from riskmap.access.keys import Caller
+from riskmap.api.asking import check_datum
 from riskmap.api.context import Context
 from riskmap.api.deps import Ctx, Who, integer, parameters
 from riskmap.api.query import feature_query
 from riskmap.api.tile_edge import Headers, headers_of, shared_headers, tags_in
 from riskmap.catalog.spec import Layer
+from riskmap.crs.datum import Datum
 from riskmap.errors import InputError
 from riskmap.features import read
 from riskmap.features.exports import LeftError
+from riskmap.features.read import Facts
 from riskmap.tiles import roads
 from riskmap.tiles.grid import WEB_MERCATOR_QUAD, Address, address
 from riskmap.tiles.packing import accepted
@@ -25,8 +28,8 @@ from riskmap.tiles.question import Question
 router = APIRouter(tags=["tiles"])
 
 MAX_LAYERS = 16
-# What may depend on the city's own system, which is no part of the address.
-_SYSTEMS: Final = frozenset({"bbox-crs", "filter-crs"})
+# What may depend on the city's box or its own system, which are no part of the address.
+_OF_THE_CITY: Final = frozenset({"bbox-crs", "filter-crs", "datum"})
 _LOOK_EVERY_S: Final = 0.25
 # Nginx says it of a client that left; nobody reads it.
 _CLIENT_LEFT: Final = 499
@@ -44,7 +47,7 @@ async def tile(
 
     The filters are those of the items, and of every layer that is asked for.
     """
-    names = _names(layers)
+    names = names_of(layers)
     numbers = [
         integer(text, name, least=0, most=2**31) for name, text in (("z", z), ("x", x), ("y", y))
     ]
@@ -52,9 +55,19 @@ async def tile(
 
 
 async def answer(
-    request: Request, ctx: Context, who: Caller, names: Sequence[str], place: Address
+    request: Request,
+    ctx: Context,
+    who: Caller,
+    names: Sequence[str],
+    place: Address,
+    *more: str,
 ) -> Response:
     """Answer with a tile of these layers, whatever the address that asked for it.
+
+    Parameters
+    ----------
+    more
+        Parameters that the resource takes and has read itself.
 
     Raises
     ------
@@ -64,8 +77,10 @@ async def answer(
         A parameter is wrong, or one of the layers lacks what it names.
     """
     layers = [ctx.catalog.find(name) for name in names if name != roads.NAME]
-    question = await _question(request, ctx, who, layers, place, with_roads=roads.NAME in names)
-    if not _SYSTEMS & request.query_params.keys():
+    question = await _question(
+        request, ctx, who, layers, place, *more, with_roads=roads.NAME in names
+    )
+    if not _OF_THE_CITY & request.query_params.keys():
         ctx.known_tiles.remember(
             request.url.path,
             request.scope["query_string"],
@@ -97,13 +112,17 @@ async def _question(
     who: Caller,
     layers: Sequence[Layer],
     place: Address,
-    *,
+    *more: str,
     with_roads: bool,
 ) -> Question:
     if with_roads:
-        parameters(request, set())  # the network has no fields to filter by
-    srid = await _local_srid(request, ctx, layers)
-    queries = tuple(feature_query(request, layer, who, local_srid=srid) for layer in layers)
+        parameters(request, set(more))  # the network has no fields to filter by
+    facts = await _facts(request, ctx, layers)
+    srid = None if facts is None else facts.local_srid
+    taken = ("datum", *more)
+    queries = tuple(feature_query(request, one, who, *taken, local_srid=srid) for one in layers)
+    if facts is not None and queries:
+        _check_datum(queries[0].datum, facts)
     pairs = request.query_params.multi_items()
     asked = tuple(sorted(pair for pair in pairs if pair[0] != "lang"))
     return Question((asked, who.reads_restricted), queries, place, with_roads)
@@ -133,18 +152,32 @@ async def _unless_left(request: Request, work: Awaitable[_T]) -> _T:
         task.cancel()
 
 
-async def _local_srid(request: Request, ctx: Context, layers: Sequence[Layer]) -> int | None:
-    """Return the city's own system where the filters may be measured in it: tiles seldom are."""
-    if not layers or not _SYSTEMS & request.query_params.keys():
+async def _facts(request: Request, ctx: Context, layers: Sequence[Layer]) -> Facts | None:
+    """Return what the filters and the datum depend on of the city: most tiles ask for neither."""
+    if not layers or not _OF_THE_CITY & request.query_params.keys():
         return None
     async with ctx.database.read_async() as session:
-        return (await read.facts(session, layers[0])).local_srid
+        return await read.facts(session, layers[0])
 
 
-def _names(layers: str) -> list[str]:
+def _check_datum(datum: Datum, facts: Facts) -> None:
+    if datum is Datum.BD09:
+        expected = f"{Datum.WGS84}, {Datum.GCJ02}"
+        raise InputError("tile.datum", parameter="datum", value=datum, expected=expected)
+    check_datum(datum, facts)
+
+
+def names_of(layers: str, *, parameter: str = "layers") -> list[str]:
+    """Return the layers that a list names.
+
+    Raises
+    ------
+    InputError
+        They are too many, or one stands twice.
+    """
     names = layers.split(",")
     if len(names) > MAX_LAYERS:
-        raise InputError("tile.layers", parameter="layers", value=len(names), most=MAX_LAYERS)
+        raise InputError("tile.layers", parameter=parameter, value=len(names), most=MAX_LAYERS)
     if twice := [name for name in names if names.count(name) > 1]:
-        raise InputError("tile.twice", parameter="layers", value=twice[0][:40])
+        raise InputError("tile.twice", parameter=parameter, value=twice[0][:40])
     return names

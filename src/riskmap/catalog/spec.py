@@ -151,8 +151,11 @@ class TileRule:
 
     Parameters
     ----------
-    max_features
-        A tile that holds more keeps the most important ones and says how many it dropped.
+    max_features, low_max_features
+        A tile that holds more keeps the most important ones and says how many it dropped; the
+        second up to zoom 10, where a tile holds a whole city. Cells count in neither. Important
+        is danger first (1, 2, 3, not assessed, 4), then the number of people where the public
+        may know it, then the id, so that neighbouring tiles keep the same ones.
     buffer
         In units of the 4096 grid: half the widest declared symbol. 4096 units are 512 px, so a
         symbol of 28 px with its halo (32 px across) needs 16 px = 128 units.
@@ -164,6 +167,7 @@ class TileRule:
     min_zoom: int = 0
     max_zoom: int = 22
     max_features: int = 20_000
+    low_max_features: int = 20_000
     cluster: bool = False
     buffer: int = 128
 

@@ -113,7 +113,7 @@ LAYER = Layer(
             source="S0, S1 安责险",
         ),
     ),
-    tile=TileRule(cluster=True),
+    tile=TileRule(low_max_features=2_000, cluster=True),
     style=Style(symbol="enterprise", by_risk_level=True),
 )
 TABLE = table_of(LAYER)

@@ -86,7 +86,7 @@ LAYER = Layer(
             source="[D] 50000 for 1:50,000; the error of position follows it",
         ),
     ),
-    tile=TileRule(min_zoom=6),
+    tile=TileRule(min_zoom=6, low_max_features=2_000),
     style=Style(symbol="fault"),
 )
 TABLE = table_of(LAYER)

@@ -148,7 +148,7 @@ LAYER = Layer(
         ),
     ),
     children=(THRESHOLDS,),
-    tile=TileRule(min_zoom=8, buffer=64),
+    tile=TileRule(low_max_features=2_000, buffer=64),
     style=Style(symbol="flash-flood", by_risk_level=True),
 )
 TABLE = table_of(LAYER)

@@ -85,7 +85,7 @@ LAYER = Layer(
         Field(name="evac_route", zh="转移路线", en="Evacuation route", source="[D] in words"),
         Field(name="shelter_code", zh="安置点编号", en="Code of the shelter", source="[D]"),
     ),
-    tile=TileRule(min_zoom=8, buffer=64),
+    tile=TileRule(low_max_features=2_000, buffer=64),
     style=Style(symbol="flood-impact", by_risk_level=True),
 )
 TABLE = table_of(LAYER)

@@ -201,7 +201,7 @@ LAYER = Layer(
         ),
     ),
     children=(CHEMICALS,),
-    tile=TileRule(cluster=True),
+    tile=TileRule(low_max_features=2_000, cluster=True),
     style=Style(symbol="flask", by_risk_level=True),
 )
 TABLE = table_of(LAYER)

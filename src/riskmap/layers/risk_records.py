@@ -124,7 +124,7 @@ LAYER = Layer(
         ),
         Field(name="lists", zh="所在清单", en="On lists", kind=Kind.TEXTS, source="S4 两张清单"),
     ),
-    tile=TileRule(cluster=True),
+    tile=TileRule(low_max_features=2_000, cluster=True),
     style=Style(symbol="risk", by_risk_level=True),
 )
 TABLE = table_of(LAYER)

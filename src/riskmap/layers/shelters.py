@@ -195,7 +195,7 @@ LAYER = Layer(
             source="DB33/T 2158-2021; S3, S4 规范化",
         ),
     ),
-    tile=TileRule(min_zoom=8),
+    tile=TileRule(min_zoom=8, low_max_features=2_000),
     style=Style(symbol="shelter"),
 )
 TABLE = table_of(LAYER)

@@ -29,9 +29,11 @@ from sqlalchemy import (
     union_all,
 )
 
+from riskmap.crs.datum import Datum
 from riskmap.db.tables import CELL_DELTAS, CELL_SUMS
 from riskmap.features.query import FeatureQuery
 from riskmap.features.where import conditions, table_for
+from riskmap.tiles import datums
 from riskmap.tiles.grid import EXTENT, WEB_MERCATOR_QUAD, Grid, X, Y
 
 # Up to this zoom points are drawn as cells: from the next on there is room for each.
@@ -72,11 +74,12 @@ def cells(query: FeatureQuery, grid: Grid, z: int) -> Select[Any]:
         _shifted(func.div(counted.c[total], counted.c.n), shift) - tile * EXTENT
         for total, tile in (("sum_x", X), ("sum_y", Y))
     )
+    mark = func.ST_MakePoint(*marks)
     worst = case(*((counted.c[f"n{level}"] > 0, level) for level in (1, 2, 3, 4)))
     return select(
         only.c.id,
         *(only.c[field.name] for field in query.fields if field.in_tile),
-        func.ST_MakePoint(*marks).label("geom"),
+        (mark if query.datum is Datum.WGS84 else datums.moved_in_tile(mark)).label("geom"),
         name.label("cell"),
         *(cast(counted.c[name], BigInteger).label(name) for name in ("n", *COUNTS)),
         worst.label("top"),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,24 +61,24 @@ class Shift:
         return ground | tile | box
 
 
-def moved(geom: ColumnElement[object]) -> ColumnElement[object]:
+def moved(geom: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return a geometry of the grid's system where the datum puts it."""
     return _affine(geom, "ground")
 
 
-def moved_in_tile(geom: ColumnElement[object]) -> ColumnElement[object]:
+def moved_in_tile(geom: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return a geometry in units of the tile where the datum puts it."""
     return _affine(geom, "tile")
 
 
-def box(srid: int) -> ColumnElement[object]:
+def box(srid: int) -> ColumnElement[Any]:
     """Return the box of WGS 84 that a tile shows."""
     corners = (bindparam(f"source_{name}", type_=Double) for name in ("west", "south"))
     others = (bindparam(f"source_{name}", type_=Double) for name in ("east", "north"))
     return func.ST_MakeEnvelope(*corners, *others, srid)
 
 
-def _affine(geom: ColumnElement[object], which: str) -> ColumnElement[object]:
+def _affine(geom: ColumnElement[Any], which: str) -> ColumnElement[Any]:
     return func.ST_Affine(geom, *(bindparam(f"{which}_{name}", type_=Double) for name in _NAMES))
 
 

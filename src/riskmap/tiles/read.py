@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Select, literal, union_all
+from sqlalchemy import CompoundSelect, Row, Select, literal, union_all
 from sqlalchemy.dialects.postgresql import psycopg
 
 from riskmap.catalog.spec import Layer
+from riskmap.crs.datum import Datum
 from riskmap.db.sessions import AsyncReadSession
 from riskmap.features.query import FeatureQuery
-from riskmap.tiles import roads, statement
+from riskmap.tiles import datums, roads, statement
 from riskmap.tiles.grid import Address, Grid
 
 # Place of the roads among the layers of a tile: beneath all of them.
@@ -47,8 +48,12 @@ async def render(
     is a protobuf message of repeated layers, so that tiles set end to end are one tile.
     """
     grid, z = address.grid, address.zoom
-    at = {"x": address.x, "y": address.y}
-    if any(query.narrowed for query in queries):
+    at: dict[str, float] = {"x": address.x, "y": address.y}
+    datum = next((query.datum for query in queries), Datum.WGS84)
+    if datum is not Datum.WGS84:
+        buffer = max(query.layer.tile.buffer for query in queries)
+        at |= datums.fit(datum, address, buffer=buffer).bound()
+    if datum is not Datum.WGS84 or any(query.narrowed for query in queries):
         statement_ = _statement(queries, grid, z, with_roads)
         rows = [] if statement_ is None else (await session.execute(statement_, at)).all()
     else:
@@ -59,12 +64,12 @@ async def render(
     mvt = bytearray()
     dropped: dict[str, int] = {}
     for row in sorted(rows, key=lambda row: row.place):
-        full = row.place >= 0 and row.taken >= queries[row.place].layer.tile.max_features
+        full = row.place >= 0 and row.taken >= statement.most(queries[row.place].layer, z)
         if not full:
             mvt += row.mvt
             continue
         query = queries[row.place]
-        content, left_out = await _full(session, query, grid, z, at)
+        content, left_out = await _full(session, query, grid, z, at, row)
         mvt += content
         if left_out:
             dropped[query.layer.id] = left_out
@@ -116,9 +121,15 @@ def _of(place: int, found: Select[bytes, int, int]) -> Select[Any]:
 
 
 async def _full(
-    session: AsyncReadSession, query: FeatureQuery, grid: Grid, z: int, at: dict[str, int]
+    session: AsyncReadSession,
+    query: FeatureQuery,
+    grid: Grid,
+    z: int,
+    at: Mapping[str, float],
+    row: Row[Any],
 ) -> tuple[bytes, int]:
-    """Render a layer that reached its limit: it counts who is really in the tile."""
-    row = (await session.execute(statement.tile(query, grid, z, exact=True), at)).one()
+    """Return a layer that reached its limit, and how many of what is in the tile it left out."""
+    if not statement.is_exact(query.layer, grid, z):
+        row = (await session.execute(statement.tile(query, grid, z, exact=True), at)).one()
     crowd = (await session.execute(statement.crowd(query, grid, z), at)).scalar_one()
     return bytes(row.mvt), max(0, crowd - row.kept)
