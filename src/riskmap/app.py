@@ -293,11 +293,8 @@ def create_app(settings: Settings) -> FastAPI:
         search.router,
         overview.router,
         tiles.router,
-<<<<<<< HEAD
-        styles.router,
-=======
         tilesets.router,
->>>>>>> afa3853658dfc01d6daf2b38bd8f066484a3f97b
+        styles.router,
         analysis.router,
         convert.router,
         imports.router,

@@ -107,12 +107,9 @@ def test_what_is_declared_is_what_a_resource_takes(served: Served, path: str) ->
     """The refusal of a parameter of no resource lists those that there are."""
     where = {
         "layer_id": "land-cover", "feature_id": "1", "layers": "land-cover", "z": "8", "x": "213",
-<<<<<<< HEAD
-        "y": "100", "name": "risk", "sheet": "light",
-=======
         "y": "100", "tile_matrix_set": "WebMercatorQuad", "tile_matrix": "8", "tile_row": "100",
         "tile_col": "213",
->>>>>>> afa3853658dfc01d6daf2b38bd8f066484a3f97b
+        "name": "risk", "sheet": "light",
     }  # fmt: skip
     of_one = {"collections": "land-cover"} if "/{tile_row}" in path and "{layer" not in path else {}
     answer = served.get(path.format(**where), "admin", nonsense="x", **of_one)

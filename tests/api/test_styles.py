@@ -440,6 +440,8 @@ def test_a_raster_base_takes_the_place_of_our_ground(with_raster: TestClient) ->
     # Ours are asked for where that base has them.
     asked = [one for source in found["sources"].values() for one in source.get("tiles", [])[:1]]
     assert all(one.endswith("?datum=gcj02") for one in asked if one != RASTER)
+    path = found["sources"]["city"]["tiles"][0].removeprefix("http://testserver")
+    assert with_raster.get(path.format(z=9, x=426, y=199)).status_code in (200, 204)
     for source in found["sources"].values():
         if "data" in source:
             assert "datum=gcj02" in source["data"]

@@ -62,15 +62,11 @@ ANSWERS: Final[dict[tuple[str, str], dict[str, Contents]]] = {
     ("get", "/collections/{layer_id}/summary"): {"200": {**_OBJECT, CSV: _TABLE, **_PAGE}},
     ("get", "/search"): {"200": {GEOJSON: ref("object"), **_PAGE}},
     ("get", "/locate"): {"200": {**_OBJECT, **_PAGE}},
-<<<<<<< HEAD
-    ("get", "/tiles/{layers}/{z}/{x}/{y}.mvt"): {"200": {MVT: _FILE}, "204": {}},
+    **{("get", path): {"200": {MVT: _FILE}, "204": {}} for path in TILES},
     ("get", "/styles/{name}.json"): {"200": {STYLE: ref("object")}},
     ("get", "/styles/names.geojson"): {"200": {GEOJSON: ref("object")}},
     ("get", "/styles/{name}/legend.svg"): {"200": {SVG: {"type": "string"}}},
     ("get", "/styles/sprites/{sheet}.png"): {"200": {PNG: _FILE}},
-=======
-    **{("get", path): {"200": {MVT: _FILE}, "204": {}} for path in TILES},
->>>>>>> afa3853658dfc01d6daf2b38bd8f066484a3f97b
     ("post", "/analysis/response-circles"): {"200": {GEOJSON: ref("featureCollection")}},
     ("post", "/imports"): {"200": _OBJECT, "202": _OBJECT},
     ("post", "/imports/{import_id}/cancel"): {"202": _OBJECT},

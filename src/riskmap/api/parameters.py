@@ -17,12 +17,9 @@ from riskmap.crs.datum import Datum
 from riskmap.features.formats import OF_ITEM, OF_PAGE
 from riskmap.features.history import MAX_VERSIONS
 from riskmap.features.query import DEFAULT_LIMIT, MAX_LIMIT
-<<<<<<< HEAD
+from riskmap.tiles.grid import GRIDS
 from riskmap.tiles.styles.style import STYLES
 from riskmap.tiles.styles.tokens import THEMES
-=======
-from riskmap.tiles.grid import GRIDS
->>>>>>> afa3853658dfc01d6daf2b38bd8f066484a3f97b
 
 Schema = dict[str, Any]
 
@@ -328,8 +325,17 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     ),
     "/locate": (*_PLACE, DATUM, *DOCUMENT),
     f"{ITEM}/history": (_limit(1, MAX_VERSIONS, 20), _NUMBER_CURSOR),
-<<<<<<< HEAD
-    "/tiles/{layers}/{z}/{x}/{y}.mvt": NARROWING,
+    "/tiles/{layers}/{z}/{x}/{y}.mvt": (*NARROWING, DATUM),
+    "/tiles/{layers}.json": (*NARROWING, DATUM),
+    "/tiles/{tile_matrix_set}/{tile_matrix}/{tile_row}/{tile_col}": (
+        *NARROWING,
+        DATUM,
+        Parameter("collections", LAYER_LIST, Text("只要这些图层", "of these layers only")),
+    ),
+    "/collections/{layer_id}/tiles/{tile_matrix_set}/{tile_matrix}/{tile_row}/{tile_col}": (
+        *NARROWING,
+        DATUM,
+    ),
     "/styles": (),
     "/styles/{name}.json": (
         _THEME,
@@ -344,19 +350,6 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     "/styles/{name}/legend.svg": (_THEME,),
     "/styles/sprites/{sheet}.json": (),
     "/styles/sprites/{sheet}.png": (),
-=======
-    "/tiles/{layers}/{z}/{x}/{y}.mvt": (*NARROWING, DATUM),
-    "/tiles/{layers}.json": (*NARROWING, DATUM),
-    "/tiles/{tile_matrix_set}/{tile_matrix}/{tile_row}/{tile_col}": (
-        *NARROWING,
-        DATUM,
-        Parameter("collections", LAYER_LIST, Text("只要这些图层", "of these layers only")),
-    ),
-    "/collections/{layer_id}/tiles/{tile_matrix_set}/{tile_matrix}/{tile_row}/{tile_col}": (
-        *NARROWING,
-        DATUM,
-    ),
->>>>>>> afa3853658dfc01d6daf2b38bd8f066484a3f97b
     "/analysis/reach": (*_PLACE, _MINUTES, DATUM),
     "/analysis/coverage": (_MINUTES, _limit(0, MAX_LISTED, 200), DATUM),
     "/analysis/hazard-levels": (BBOX, _limit(1, 1000, 1000), _NUMBER_CURSOR),
@@ -406,7 +399,6 @@ PATHS: Final = {
         Parameter("x", whole(0, 2**24), Text("列", "column"), key="x", place="path"),
         Parameter("y", whole(0, 2**24), Text("行", "row"), key="y", place="path"),
         Parameter(
-<<<<<<< HEAD
             "name",
             {"type": "string", "enum": list(STYLES)},
             Text("样式的名称", "name of a style"),
@@ -419,7 +411,8 @@ PATHS: Final = {
             Text("主题的图标集", "sheet of a theme"),
             key="sheet",
             place="path",
-=======
+        ),
+        Parameter(
             "tileMatrixSetId",
             {"type": "string", "enum": list(GRIDS)},
             Text("瓦片网格", "tile matrix set"),
@@ -433,7 +426,6 @@ PATHS: Final = {
                 ("tileRow", "tile_row", "行", "row"),
                 ("tileCol", "tile_col", "列", "column"),
             )
->>>>>>> afa3853658dfc01d6daf2b38bd8f066484a3f97b
         ),
         Parameter(
             "import_id",
