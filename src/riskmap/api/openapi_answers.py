@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from riskmap.api.links import GEOJSON, HTML, JSON, SCHEMA
 from riskmap.api.openapi_schemas import ref
-from riskmap.api.parameters import ITEM, ITEMS
+from riskmap.api.parameters import ITEM, ITEMS, TAKEN
 from riskmap.api.problems import MEDIA as PROBLEM
+from riskmap.api.styles import PNG, STYLE, SVG
 from riskmap.api.summary import CSV
 from riskmap.api.tile_edge import MVT
 from riskmap.features.formats import OF_ITEM, OF_PAGE, Format, Way
@@ -68,6 +69,10 @@ ANSWERS: Final[dict[tuple[str, str], dict[str, Contents]]] = {
         "206": {MEDIA_TYPE: _FILE},
         "304": {},
     },
+    ("get", "/styles/{name}.json"): {"200": {STYLE: ref("object")}},
+    ("get", "/styles/names.geojson"): {"200": {GEOJSON: ref("object")}},
+    ("get", "/styles/{name}/legend.svg"): {"200": {SVG: {"type": "string"}}},
+    ("get", "/styles/sprites/{sheet}.png"): {"200": {PNG: _FILE}},
     ("post", "/analysis/response-circles"): {"200": {GEOJSON: ref("featureCollection")}},
     ("post", "/imports"): {"200": _OBJECT, "202": _OBJECT},
     ("post", "/imports/{import_id}/cancel"): {"202": _OBJECT},
@@ -81,6 +86,7 @@ TAGGED: Final = frozenset(
     {
         *("/", "/api", "/openapi.json", "/conformance", "/collections", ITEMS, ITEM),
         *(path for method, path in ANSWERS if path.startswith("/collections/{layer_id}")),
+        *(path for path in TAKEN if path.startswith("/styles")),
     }
 )
 
