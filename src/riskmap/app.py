@@ -42,9 +42,11 @@ from riskmap.api import (
     schemas,
     search,
     service,
+    styles,
     summary,
     tile_edge,
     tiles,
+    tilesets,
 )
 from riskmap.api.context import Context
 from riskmap.api.deps import caller
@@ -68,7 +70,7 @@ from riskmap.tiles.cache import TileCache
 from riskmap.tiles.folding import Folder
 from riskmap.tiles.service import TileService
 from riskmap.web.files import FilesRoute
-from riskmap.web.page import PageRoute
+from riskmap.web.page import PageRoute, policy
 
 log = logging.getLogger("riskmap")
 
@@ -279,7 +281,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.context = context
     problems.install(app)
     # Before the JSON at /: it takes only those who want HTML.
-    app.router.routes += [PageRoute(archive=settings.tiles_archive), FilesRoute()]
+    allowed = policy(archive=settings.tiles_archive, raster=settings.basemap_origin)
+    app.router.routes += [PageRoute(policy=allowed), FilesRoute(policy=allowed)]
     # A key is checked even where the answer would not depend on it: its holder should learn that
     # it is wrong. `health` alone asks nothing of the database.
     checked = [Depends(caller)]
@@ -294,7 +297,9 @@ def create_app(settings: Settings) -> FastAPI:
         search.router,
         overview.router,
         tiles.router,
+        tilesets.router,
         archives.router,
+        styles.router,
         analysis.router,
         convert.router,
         imports.router,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from riskmap.errors import SetupError
@@ -14,6 +14,11 @@ from riskmap.errors import SetupError
 _ADDRESS = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 # A file of the folder `archives`, or an address that fits into a content policy as it stands.
 _ARCHIVE = re.compile(r"[^/\\\s]+\.pmtiles|https://[A-Za-z0-9.:\[\]-]+/[^\s?#;,']*")
+# Its host goes into the page's policy: no login, no blank, nothing that would end a source there.
+_TILES = re.compile(r"(?P<origin>https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?)/[!-~]*")
+_PLACES: Final = ["{x}", "{y}", "{z}"]
+# Their values are told to nobody: they hold a key.
+_SECRET: Final = frozenset({"RISKMAP_BASEMAP_URL"})
 
 
 class Settings(BaseSettings):
@@ -79,6 +84,39 @@ class Settings(BaseSettings):
         default=30, description="Days that refused rows and lists of problems are kept."
     )
 
+    basemap_url: SecretStr | None = Field(
+        default=None,
+        description="Raster tiles of others for styles with base=raster: a template with {z}, "
+        "{x} and {y}, its key in it.",
+    )
+    basemap_attribution: str | None = Field(
+        default=None, max_length=500, description="What their owner wants to be said beside them."
+    )
+    basemap_tile_size: Annotated[int, Field(ge=64, le=1024)] = Field(
+        default=256, description="Pixels along the side of one of them."
+    )
+    basemap_datum: Literal["wgs84", "gcj02"] = Field(
+        default="wgs84", description="Where they lie: CGCS2000 (Tianditu) counts as wgs84."
+    )
+
+    @field_validator("basemap_url")
+    @classmethod
+    def _template(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        text = value.get_secret_value()
+        if not _TILES.fullmatch(text) or sorted(re.findall(r"\{[^}]*\}", text)) != _PLACES:
+            raise ValueError("expected http(s)://host/... with {z}, {x} and {y}, each once")
+        return value
+
+    @property
+    def basemap_origin(self) -> str | None:
+        """Scheme and host of the raster base."""
+        if self.basemap_url is None:
+            return None
+        found = _TILES.fullmatch(self.basemap_url.get_secret_value())
+        return None if found is None else found["origin"]
+
     @field_validator("public_url")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
@@ -114,6 +152,7 @@ def load_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "RISKMAP_" + "_".join(str(part) for part in first["loc"][:1]).upper()
+        value = "***" if name in _SECRET else first["input"]
         raise SetupError(
-            "settings.invalid", parameter=name, reason=first["msg"], value=first["input"]
+            "settings.invalid", parameter=name, reason=first["msg"], value=value
         ) from None

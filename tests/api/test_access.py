@@ -81,11 +81,36 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
     ("GET", "/search"): ("/search?q=name", CHECKED),
     ("GET", "/locate"): ("/locate?lon=120.5&lat=36.5", CHECKED),
     ("GET", "/tiles/{layers}/{z}/{x}/{y}.mvt"): ("/tiles/shelters/8/213/100.mvt", CHECKED),
+    ("GET", "/tiles/{layers}.json"): ("/tiles/shelters.json", CHECKED),
+    ("GET", "/tiles"): ("/tiles", CHECKED),
+    ("GET", "/tiles/{tile_matrix_set}"): ("/tiles/WebMercatorQuad", CHECKED),
+    ("GET", "/tiles/{tile_matrix_set}/{tile_matrix}/{tile_row}/{tile_col}"): (
+        "/tiles/WebMercatorQuad/8/100/213",
+        CHECKED,
+    ),
+    ("GET", "/tileMatrixSets"): ("/tileMatrixSets", CHECKED),
+    ("GET", "/tileMatrixSets/{tile_matrix_set}"): ("/tileMatrixSets/WebMercatorQuad", CHECKED),
+    ("GET", "/collections/{layer_id}/tiles"): ("/collections/shelters/tiles", CHECKED),
+    ("GET", "/collections/{layer_id}/tiles/{tile_matrix_set}"): (
+        "/collections/shelters/tiles/WebMercatorQuad",
+        CHECKED,
+    ),
+    (
+        "GET",
+        "/collections/{layer_id}/tiles/{tile_matrix_set}/{tile_matrix}/{tile_row}/{tile_col}",
+    ): ("/collections/shelters/tiles/WebMercatorQuad/8/100/213", CHECKED),
     ("GET", "/archives"): ("/archives", CHECKED),
     ("GET", "/archives/{archive_name}.pmtiles"): (
         "/archives/none.pmtiles",
         (404,) * 5 + (401,) * 3,
     ),
+    ("GET", "/styles"): ("/styles", CHECKED),
+    ("GET", "/styles/{name}.json"): ("/styles/risk.json", CHECKED),
+    ("GET", "/styles/names.geojson"): ("/styles/names.geojson", CHECKED),
+    ("GET", "/styles/{name}/legend.json"): ("/styles/risk/legend.json", CHECKED),
+    ("GET", "/styles/{name}/legend.svg"): ("/styles/risk/legend.svg", CHECKED),
+    ("GET", "/styles/sprites/{sheet}.json"): ("/styles/sprites/light.json", CHECKED),
+    ("GET", "/styles/sprites/{sheet}.png"): ("/styles/sprites/light.png", CHECKED),
     ("GET", "/overview"): ("/overview", CHECKED),
     ("GET", "/me"): ("/me", CHECKED),
     ("GET", "/audit"): ("/audit", ADMIN),
@@ -229,7 +254,7 @@ def test_tiles_hold_no_restricted_field_for_a_key_either_unless_declared(served:
             for feature in mapbox_vector_tile.decode(answer.content)[layer.id]["features"]
             for name in feature["properties"]
         }
-        cell = {"cell", "n", "n1", "n2", "n3", "n4", "n0"} if layer.tile.cluster else set()
+        cell = {"cell", "n", "top", "n1", "n2", "n3", "n4", "n0"} if layer.tile.cluster else set()
         assert names - cell <= {field.name for field in layer.fields if field.in_tile}
 
 

@@ -49,13 +49,25 @@ def routes(found: Any) -> Iterator[APIRoute]:
             yield from routes(route.original_router.routes)
 
 
+def standard(path: str) -> str:
+    """Return a route's path with the names of the standard: `tile_row` is `tileRow`."""
+    names = {"layer_id": "collectionId", "tile_matrix_set": "tileMatrixSetId"}
+
+    def named(found: re.Match[str]) -> str:
+        first, *others = found[1].split("_")
+        if found[1] in names or found[1].startswith(("tile_", "feature_")):
+            return f"{{{names.get(found[1], first + ''.join(one.title() for one in others))}}}"
+        return found[0]
+
+    return re.sub(r"\{([a-z_]+)\}", named, path)
+
+
 def test_it_lists_every_route_once(served: Served, document: dict[str, Any]) -> None:
     expected = {
-        (method.lower(), re.sub(r"\{layer_id\}", "{collectionId}", route.path))
+        (method.lower(), standard(route.path))
         for route in routes(served.app.routes)
         for method in route.methods
     }
-    expected = {(m, p.replace("{feature_id}", "{featureId}")) for m, p in expected}
     single = {("get", f"/collections/{layer}/items") for layer in CATALOG}
     assert {(method, path) for method, path, _ in operations(document)} == expected | single
     names = [one["operationId"] for _, _, one in operations(document)]
@@ -95,12 +107,15 @@ def test_what_is_declared_is_what_a_resource_takes(served: Served, path: str) ->
     """The refusal of a parameter of no resource lists those that there are."""
     where = {
         "layer_id": "land-cover", "feature_id": "1", "layers": "land-cover", "z": "8", "x": "213",
-        "y": "100",
+        "y": "100", "tile_matrix_set": "WebMercatorQuad", "tile_matrix": "8", "tile_row": "100",
+        "tile_col": "213",
+        "name": "risk", "sheet": "light",
     }  # fmt: skip
-    answer = served.get(path.format(**where), "admin", nonsense="x")
+    of_one = {"collections": "land-cover"} if "/{tile_row}" in path and "{layer" not in path else {}
+    answer = served.get(path.format(**where), "admin", nonsense="x", **of_one)
     assert answer.status_code == 400 and answer.json()["parameter"] == "nonsense"
     known = set(answer.json()["detail"].split("：")[-1].strip("。").split(", "))
-    fields = {one.name for one in CATALOG["land-cover"].fields if "{layer" in path}
+    fields = {one.name for one in CATALOG["land-cover"].fields if "{layer" in path or of_one}
     assert known - fields == {one.name for one in (*TAKEN[path], LANG)} - fields
 
 

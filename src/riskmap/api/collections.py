@@ -13,6 +13,7 @@ from riskmap.api.deps import Ctx, Language, Who
 from riskmap.api.documents import both_forms, tagged, wanted
 from riskmap.api.html_features import collection_page, collections_page
 from riskmap.api.links import GEOJSON, HTML, JSON, SCHEMA, Links, base, cache_headers, link
+from riskmap.api.tilesets import TILESETS
 from riskmap.catalog.spec import Layer
 from riskmap.crs.served import CRS84, served
 from riskmap.db.sessions import AsyncReadSession
@@ -66,6 +67,7 @@ def _links(request: Request, layer: Layer, lang: Lang) -> Links:
         schema("schema", SCHEMA_REL, "ogc.schema"),
         # GDAL takes its columns from this one.
         schema("schemas/feature", "describedby", "ogc.feature_schema"),
+        link(f"{one}/tiles", TILESETS, JSON, title),
         link(f"{root}/tiles/{layer.id}/{{z}}/{{x}}/{{y}}.mvt", "tiles", _MVT),
     ]
 

@@ -36,6 +36,14 @@ _SCHEMES: Final = {
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 _KEYS: Final[list[dict[str, list[str]]]] = [{name: []} for name in _SCHEMES]
+_STANDARD_NAMES: Final = {
+    "layer_id": "collectionId",
+    "feature_id": "featureId",
+    "tile_matrix_set": "tileMatrixSetId",
+    "tile_matrix": "tileMatrix",
+    "tile_row": "tileRow",
+    "tile_col": "tileCol",
+}
 _HEADERS: Final = {"Cache-Control": "no-cache", "Vary": "Accept, Accept-Language"}
 
 
@@ -119,7 +127,9 @@ def document(app: FastAPI, catalog: Catalog) -> dict[str, Any]:
 
 def _named(path: str) -> str:
     """Return a route's path with the names that the standard gives its parts."""
-    return path.replace("{layer_id}", "{collectionId}").replace("{feature_id}", "{featureId}")
+    for key, name in _STANDARD_NAMES.items():
+        path = path.replace(f"{{{key}}}", f"{{{name}}}")
+    return path
 
 
 def _operation(

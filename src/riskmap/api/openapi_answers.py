@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from riskmap.api.links import GEOJSON, HTML, JSON, SCHEMA
 from riskmap.api.openapi_schemas import ref
-from riskmap.api.parameters import ITEM, ITEMS
+from riskmap.api.parameters import ITEM, ITEMS, TAKEN
 from riskmap.api.problems import MEDIA as PROBLEM
+from riskmap.api.styles import PNG, STYLE, SVG
 from riskmap.api.summary import CSV
 from riskmap.api.tile_edge import MVT
 from riskmap.features.formats import OF_ITEM, OF_PAGE, Format, Way
@@ -31,6 +32,12 @@ def _of(formats: tuple[Format, ...], document: dict[str, Any]) -> Contents:
     kinds = {Way.STREAM: {"type": "string"}, Way.SPOOL: _FILE}
     return {one.media_type: kinds.get(one.way, document) for one in formats} | _PAGE
 
+
+TILES: Final = (
+    "/tiles/{layers}/{z}/{x}/{y}.mvt",
+    "/tiles/{tile_matrix_set}/{tile_matrix}/{tile_row}/{tile_col}",
+    "/collections/{layer_id}/tiles/{tile_matrix_set}/{tile_matrix}/{tile_row}/{tile_col}",
+)
 
 #: (method, path as the routes have it) -> status -> media type -> schema. What is not here
 #: answers 200 with a JSON object.
@@ -56,12 +63,16 @@ ANSWERS: Final[dict[tuple[str, str], dict[str, Contents]]] = {
     ("get", "/collections/{layer_id}/summary"): {"200": {**_OBJECT, CSV: _TABLE, **_PAGE}},
     ("get", "/search"): {"200": {GEOJSON: ref("object"), **_PAGE}},
     ("get", "/locate"): {"200": {**_OBJECT, **_PAGE}},
+    **{("get", path): {"200": {MVT: _FILE}, "204": {}} for path in TILES},
     ("get", "/archives/{archive_name}.pmtiles"): {
         "200": {MEDIA_TYPE: _FILE},
         "206": {MEDIA_TYPE: _FILE},
         "304": {},
     },
-    ("get", "/tiles/{layers}/{z}/{x}/{y}.mvt"): {"200": {MVT: _FILE}, "204": {}},
+    ("get", "/styles/{name}.json"): {"200": {STYLE: ref("object")}},
+    ("get", "/styles/names.geojson"): {"200": {GEOJSON: ref("object")}},
+    ("get", "/styles/{name}/legend.svg"): {"200": {SVG: {"type": "string"}}},
+    ("get", "/styles/sprites/{sheet}.png"): {"200": {PNG: _FILE}},
     ("post", "/analysis/response-circles"): {"200": {GEOJSON: ref("featureCollection")}},
     ("post", "/imports"): {"200": _OBJECT, "202": _OBJECT},
     ("post", "/imports/{import_id}/cancel"): {"202": _OBJECT},
@@ -75,6 +86,7 @@ TAGGED: Final = frozenset(
     {
         *("/", "/api", "/openapi.json", "/conformance", "/collections", ITEMS, ITEM),
         *(path for method, path in ANSWERS if path.startswith("/collections/{layer_id}")),
+        *(path for path in TAKEN if path.startswith("/styles")),
     }
 )
 

@@ -17,6 +17,9 @@ from riskmap.crs.datum import Datum
 from riskmap.features.formats import OF_ITEM, OF_PAGE
 from riskmap.features.history import MAX_VERSIONS
 from riskmap.features.query import DEFAULT_LIMIT, MAX_LIMIT
+from riskmap.tiles.grid import GRIDS
+from riskmap.tiles.styles.style import STYLES
+from riskmap.tiles.styles.tokens import THEMES
 
 Schema = dict[str, Any]
 
@@ -263,6 +266,12 @@ _IF_MATCH: Final = Parameter(
 ITEMS: Final = "/collections/{layer_id}/items"
 ITEM: Final = f"{ITEMS}/{{feature_id}}"
 
+_THEME: Final = Parameter(
+    "theme",
+    {"type": "string", "enum": list(THEMES), "default": THEMES[0]},
+    Text("明暗主题", "colours for bright or dark rooms"),
+)
+
 #: What each resource takes; paths as the routes have them. What is not here takes none.
 TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     "/": DOCUMENT,
@@ -316,7 +325,31 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     ),
     "/locate": (*_PLACE, DATUM, *DOCUMENT),
     f"{ITEM}/history": (_limit(1, MAX_VERSIONS, 20), _NUMBER_CURSOR),
-    "/tiles/{layers}/{z}/{x}/{y}.mvt": NARROWING,
+    "/tiles/{layers}/{z}/{x}/{y}.mvt": (*NARROWING, DATUM),
+    "/tiles/{layers}.json": (*NARROWING, DATUM),
+    "/tiles/{tile_matrix_set}/{tile_matrix}/{tile_row}/{tile_col}": (
+        *NARROWING,
+        DATUM,
+        Parameter("collections", LAYER_LIST, Text("只要这些图层", "of these layers only")),
+    ),
+    "/collections/{layer_id}/tiles/{tile_matrix_set}/{tile_matrix}/{tile_row}/{tile_col}": (
+        *NARROWING,
+        DATUM,
+    ),
+    "/styles": (),
+    "/styles/{name}.json": (
+        _THEME,
+        Parameter(
+            "base",
+            {"type": "string", "enum": ["own", "raster"], "default": "own"},
+            Text("底图:自有或所配置的栅格", "base map: our own, or the raster base configured"),
+        ),
+    ),
+    "/styles/names.geojson": (DATUM,),
+    "/styles/{name}/legend.json": (_THEME,),
+    "/styles/{name}/legend.svg": (_THEME,),
+    "/styles/sprites/{sheet}.json": (),
+    "/styles/sprites/{sheet}.png": (),
     "/analysis/reach": (*_PLACE, _MINUTES, DATUM),
     "/analysis/coverage": (_MINUTES, _limit(0, MAX_LISTED, 200), DATUM),
     "/analysis/hazard-levels": (BBOX, _limit(1, 1000, 1000), _NUMBER_CURSOR),
@@ -372,6 +405,35 @@ PATHS: Final = {
         Parameter("z", whole(0, 24), Text("级别", "zoom"), key="z", place="path"),
         Parameter("x", whole(0, 2**24), Text("列", "column"), key="x", place="path"),
         Parameter("y", whole(0, 2**24), Text("行", "row"), key="y", place="path"),
+        Parameter(
+            "name",
+            {"type": "string", "enum": list(STYLES)},
+            Text("样式的名称", "name of a style"),
+            key="name",
+            place="path",
+        ),
+        Parameter(
+            "sheet",
+            {"type": "string", "enum": [f"{one}{at}" for one in THEMES for at in ("", "@2x")]},
+            Text("主题的图标集", "sheet of a theme"),
+            key="sheet",
+            place="path",
+        ),
+        Parameter(
+            "tileMatrixSetId",
+            {"type": "string", "enum": list(GRIDS)},
+            Text("瓦片网格", "tile matrix set"),
+            key="tile_matrix_set",
+            place="path",
+        ),
+        *(
+            Parameter(name, whole(0, 2**24), Text(zh, en), key=key, place="path")
+            for name, key, zh, en in (
+                ("tileMatrix", "tile_matrix", "级别", "tile matrix"),
+                ("tileRow", "tile_row", "行", "row"),
+                ("tileCol", "tile_col", "列", "column"),
+            )
+        ),
         Parameter(
             "import_id",
             whole(1, _INT8 - 1),

@@ -47,7 +47,7 @@ async def tile(
 
     The filters are those of the items, and of every layer that is asked for.
     """
-    names = _names(layers)
+    names = names_of(layers)
     numbers = [
         integer(text, name, least=0, most=2**31) for name, text in (("z", z), ("x", x), ("y", y))
     ]
@@ -119,9 +119,8 @@ async def _question(
         parameters(request, set(more))  # the network has no fields to filter by
     facts = await _facts(request, ctx, layers)
     srid = None if facts is None else facts.local_srid
-    queries = tuple(
-        feature_query(request, layer, who, "datum", local_srid=srid) for layer in layers
-    )
+    taken = ("datum", *more)
+    queries = tuple(feature_query(request, one, who, *taken, local_srid=srid) for one in layers)
     if facts is not None and queries:
         _check_datum(queries[0].datum, facts)
     pairs = request.query_params.multi_items()
@@ -168,10 +167,17 @@ def _check_datum(datum: Datum, facts: Facts) -> None:
     check_datum(datum, facts)
 
 
-def _names(layers: str) -> list[str]:
+def names_of(layers: str, *, parameter: str = "layers") -> list[str]:
+    """Return the layers that a list names.
+
+    Raises
+    ------
+    InputError
+        They are too many, or one stands twice.
+    """
     names = layers.split(",")
     if len(names) > MAX_LAYERS:
-        raise InputError("tile.layers", parameter="layers", value=len(names), most=MAX_LAYERS)
+        raise InputError("tile.layers", parameter=parameter, value=len(names), most=MAX_LAYERS)
     if twice := [name for name in names if names.count(name) > 1]:
-        raise InputError("tile.twice", parameter="layers", value=twice[0][:40])
+        raise InputError("tile.twice", parameter=parameter, value=twice[0][:40])
     return names

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
-from riskmap.web.page import BUILT, HEADERS, INDEX
+from riskmap.web.page import BUILT, INDEX, POLICY, headers_with
 
 # The build puts a hash of the bytes into a name: app-3F9A21BC.js is the same for ever.
 _HASHED: Final = re.compile(r"-[0-9A-Z]{8}\.[a-z]+\Z")
@@ -33,7 +33,8 @@ _TYPES: Final = {
 class FilesRoute(Route):
     """The files of the build; what is none of them is 404: folders, the page itself, all else."""
 
-    def __init__(self, folder: Path = BUILT) -> None:
+    def __init__(self, folder: Path = BUILT, *, policy: str = POLICY) -> None:
+        headers = headers_with(policy)
         # The folder may be built after the start.
         files = StaticFiles(directory=folder, check_dir=False)
 
@@ -45,7 +46,7 @@ class FilesRoute(Route):
                 raise HTTPException(404)
             found = await files.get_response(name, request.scope)
             kept = "public, max-age=31536000, immutable" if _HASHED.search(name) else "no-cache"
-            found.headers.update({**HEADERS, "Cache-Control": kept})
+            found.headers.update({**headers, "Cache-Control": kept})
             media = _TYPES.get(Path(name).suffix)
             if media is not None and "content-type" in found.headers:
                 found.headers["content-type"] = media

@@ -24,25 +24,50 @@ INDEX: Final = "index.html"
 _MARKER: Final = "<!--texts-->"
 _COMMAND: Final = "make web"
 
+
 # Nothing from another host, no inline script, no inline style: MapLibre styles its elements
 # through the CSSOM, which the policy does not touch. It draws its sprites from blobs.
-POLICY: Final = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "worker-src 'self'",
-        "connect-src 'self'",
-        "img-src 'self' data: blob:",
-        "style-src 'self'",
-        "font-src 'self'",
-        "manifest-src 'self'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
+# The exceptions are what somebody configured: an archive of tiles and a raster base elsewhere.
+def policy(*, archive: str | None = None, raster: str | None = None) -> str:
+    """Return the policy.
+
+    Parameters
+    ----------
+    archive
+        Address of an archive of tiles, or the name of one of ours.
+    raster
+        Origin of a raster base.
+    """
+    elsewhere = archive if archive is not None and archive.startswith("https://") else None
+    read = "" if elsewhere is None else f" https://{urlsplit(elsewhere).netloc}"
+    drawn = "" if raster is None else f" {raster}"
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "worker-src 'self'",
+            f"connect-src 'self'{read}{drawn}",
+            f"img-src 'self' data: blob:{drawn}",
+            "style-src 'self'",
+            "font-src 'self'",
+            "manifest-src 'self'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
     )
-)
-# A worker obeys the policy that came with its own script, so that files carry it too.
-HEADERS: Final = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
+
+
+def headers_with(policy: str) -> dict[str, str]:
+    """Return the headers of the page and its files.
+
+    A worker obeys the policy that came with its own script, so that files carry it too.
+    """
+    return {"Content-Security-Policy": policy, "Referrer-Policy": "same-origin"}
+
+
+POLICY: Final = policy()
+HEADERS: Final = headers_with(POLICY)
 
 
 class PageRoute(Route):
@@ -51,14 +76,10 @@ class PageRoute(Route):
     Parameters of the query are left alone: messengers add theirs to a link that is passed on.
     """
 
-    def __init__(self, folder: Path = BUILT, *, archive: str | None = None) -> None:
-        policy = policy_with(archive)
-
+    def __init__(self, folder: Path = BUILT, *, policy: str = POLICY) -> None:
         async def endpoint(request: Request) -> Response:
             known = request.headers.get("if-none-match")
-            found = await run_in_threadpool(answer, folder, known)
-            found.headers["Content-Security-Policy"] = policy
-            return found
+            return await run_in_threadpool(answer, folder, known, policy)
 
         super().__init__("/", endpoint, methods=["GET"], include_in_schema=False)
 
@@ -69,21 +90,13 @@ class PageRoute(Route):
         return super().matches(scope)
 
 
-def policy_with(archive: str | None) -> str:
-    """Return the policy of a page that may read an archive of tiles, elsewhere if it lies there."""
-    if archive is None or not archive.startswith("https://"):
-        return POLICY
-    parts = urlsplit(archive)
-    return POLICY.replace("connect-src 'self'", f"connect-src 'self' https://{parts.netloc}")
-
-
 def wants_html(request: Request) -> bool:
     """Say whether a reader wants the page: by `f`, else as a browser's Accept tells."""
     form = request.query_params.get("f")
     return form == "html" or (form is None and "text/html" in request.headers.get("accept", ""))
 
 
-def answer(folder: Path, known: str | None = None) -> Response:
+def answer(folder: Path, known: str | None = None, policy: str = POLICY) -> Response:
     """Return the page, or 304 where the reader has it already."""
     try:
         html = (folder / INDEX).read_text(encoding="utf-8").replace(_MARKER, _texts(), 1)
@@ -91,7 +104,7 @@ def answer(folder: Path, known: str | None = None) -> Response:
         html = _not_built()
     body = html.encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {**HEADERS, "ETag": etag, "Cache-Control": "no-cache", "Vary": "Accept"}
+    headers = {**headers_with(policy), "ETag": etag, "Cache-Control": "no-cache", "Vary": "Accept"}
     # A proxy that compresses makes the tag weak: W/"...".
     if known is not None and etag in (tag.strip().removeprefix("W/") for tag in known.split(",")):
         return Response(status_code=304, headers=headers)
