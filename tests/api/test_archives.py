@@ -24,7 +24,7 @@ URL = "/archives/city.pmtiles"
 def served(cluster: Cluster, migrated: str) -> Iterator[Served]:
     with serving(cluster, migrated, rows=7) as found:
         folder = folder_of(found.settings.data_dir)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         write(found.database, folder / "city.pmtiles", zooms=(0, 12))
         write(found.database, folder / "部分.pmtiles", layers=("shelters",), roads=False)
         (folder / "cut.pmtiles").write_bytes((folder / "city.pmtiles").read_bytes()[:500])
@@ -33,7 +33,6 @@ def served(cluster: Cluster, migrated: str) -> Iterator[Served]:
         yield found
         for path in (*folder.iterdir(), folder.parent / "outside.pmtiles"):
             path.unlink()
-        folder.rmdir()
 
 
 def raw(served: Served) -> bytes:

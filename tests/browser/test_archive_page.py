@@ -41,7 +41,10 @@ def both(cluster: Cluster, migrated: str) -> Iterator[Both]:
         folder.mkdir(parents=True, exist_ok=True)
         write(served.database, folder / "page.pmtiles", zooms=(0, LAST_ZOOM))
         settings = served.settings.model_copy(update={"tiles_archive": "page.pmtiles"})
-        with listening(served.app) as live, listening(create_app(settings)) as archived:
+        with (
+            listening(create_app(served.settings)) as live,
+            listening(create_app(settings)) as archived,
+        ):
             yield Both(f"http://127.0.0.1:{live}", f"http://127.0.0.1:{archived}", folder, served)
         (folder / "page.pmtiles").unlink()
 
