@@ -139,7 +139,6 @@ def pair(standing: Pair) -> Pair:
     for worker in standing.workers:
         worker.tiles.cache.clear()
         worker.tiles.tallies.clear()
-        worker.tiles._tallies_of.clear()
         worker.app.state.context.known_tiles.clear()
     return standing
 

@@ -32,8 +32,8 @@ class Entry:
         Its bytes by content coding; `identity` is there from the start.
     wanted
         How often it was asked for.
-    wire
-        What the HTTP side keeps of it, ready to be sent.
+    wire, tags
+        What the HTTP side keeps of it, ready to be sent, and the ETags that stand for it.
     """
 
     question: Question
@@ -43,6 +43,7 @@ class Entry:
     packed: dict[str, bytes] = field(default_factory=dict)
     wanted: int = 1
     wire: dict[str, Any] = field(default_factory=dict)
+    tags: set[bytes] = field(default_factory=set)
     digest: str = ""
     size: int = 0
 

@@ -44,6 +44,12 @@ def accepted(header: str | None) -> str:
     return best if weights.get(best, others) > 0 else IDENTITY
 
 
+@lru_cache(maxsize=1024)
+def accepted_bytes(header: bytes) -> str:
+    """Return what `accepted` does, for a header as it came."""
+    return accepted(header.decode("latin-1"))
+
+
 def pack(content: bytes, coding: str) -> bytes:
     """Return the content in a coding; the same bytes give the same bytes."""
     if coding == "br":

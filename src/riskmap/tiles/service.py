@@ -78,7 +78,6 @@ class TileService:
         self._reheated: OrderedDict[Hashable, Question] = OrderedDict()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stove: asyncio.Task[None] | None = None
-        self._tallies_of: dict[tuple[int, tuple[str, ...]], list[Tally]] = {}
         self.tallies: dict[tuple[str, int], Tally] = {}
         self.renders, self.render_s = 0, 0.0
         feed.listen(self._changed)
@@ -151,13 +150,11 @@ class TileService:
 
     def count(self, question: Question, how: str) -> None:
         """Count an answer."""
-        which = (question.place.zoom, tuple(question.boxes))
-        tallies = self._tallies_of.get(which)
-        if tallies is None:
-            zoom, layers = which
-            tallies = [self.tallies.setdefault((layer, zoom), Tally()) for layer in layers]
-            self._tallies_of[which] = tallies
-        for tally in tallies:
+        zoom = question.place.zoom
+        for layer in question.boxes:
+            tally = self.tallies.get((layer, zoom))
+            if tally is None:
+                tally = self.tallies[layer, zoom] = Tally()
             setattr(tally, how, getattr(tally, how) + 1)
 
     async def stop(self) -> None:
