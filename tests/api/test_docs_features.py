@@ -40,3 +40,12 @@ def test_the_examples_lie_in_the_city_that_a_first_start_shows() -> None:
     for pair in pairs:
         north, east = sorted(map(float, pair))
         assert BOX.west < east < BOX.east and BOX.south < north < BOX.north, pair
+
+
+TILES = (Path(__file__).parents[2] / "docs" / "tiles.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("address", re.findall(r"\]\((/[^)]*)\)", TILES))
+def test_an_address_of_the_tiles_is_answered(served: Served, address: str) -> None:
+    answer = served.client.get(address)
+    assert answer.status_code == 200, answer.text

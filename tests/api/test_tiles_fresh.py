@@ -494,9 +494,9 @@ def test_a_restored_database_confirms_nothing_of_the_old_one(
 ) -> None:
     worker = pair.workers[0]
     tag = worker.get().headers["etag"]
-    monkeypatch.setattr(
-        worker.feed, "epoch", "other"
-    )  # as the next look would find after a restore
+    # As the next look at the database does after a restore.
+    monkeypatch.setattr(worker.feed, "epoch", "other")
+    worker.feed._tell(None)
     assert worker.get(if_none_match=tag).status_code == 200
 
 
