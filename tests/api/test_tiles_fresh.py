@@ -444,7 +444,8 @@ def test_what_many_ask_for_is_ready_before_the_next_one_asks(pair: Pair) -> None
     worker = pair.workers[0]
     for _ in range(4):
         worker.get()
-    [entry] = worker.tiles.cache.entries()
+    # What was hot in another test may be rendered ahead even now.
+    [entry] = [one for one in worker.tiles.cache.entries() if one.wanted >= 4]
     pair.psql("UPDATE shelters SET name = '热'")
 
     def reheated() -> list[Entry]:
@@ -483,7 +484,7 @@ def test_a_tile_is_packed_once_for_each_coding(pair: Pair) -> None:
             assert undo(raw) == plain.content
         tags.add(answer.headers["etag"])
     assert len(tags) == 4
-    [entry] = [one for one in worker.tiles.cache.entries() if one.mvt]
+    [entry] = [one for one in worker.tiles.cache.entries() if one.mvt and len(one.packed) > 1]
     assert set(entry.packed) == {"identity", "gzip", "br", "zstd"}
     head = worker.client.head(PATH, headers={"Accept-Encoding": "gzip"})
     assert head.content == b"" and int(head.headers["content-length"]) == len(entry.packed["gzip"])

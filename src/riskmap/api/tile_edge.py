@@ -7,16 +7,23 @@ some tens of microseconds, with the same headers.
 
 from __future__ import annotations
 
+import asyncio
+import re
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from riskmap.access.ring import KeyRing
+from riskmap.errors import NotFoundError
+from riskmap.features.exports import LeftError
+from riskmap.features.query import FeatureQuery
 from riskmap.tiles.cache import Entry
+from riskmap.tiles.grid import WEB_MERCATOR_QUAD, address
 from riskmap.tiles.packing import IDENTITY, LEAST_BYTES, accepted_bytes
 from riskmap.tiles.question import Question
 from riskmap.tiles.service import TileService
@@ -26,6 +33,8 @@ DROPPED: Final = "X-Riskmap-Dropped"
 _MARK: Final = "/tiles/"
 # Questions remembered: some 2 kB each.
 _MOST_QUESTIONS: Final = 50_000
+_MOST_FORMS: Final = 1_000
+_PATH: Final = re.compile(r"/tiles/([a-z0-9,-]{1,500})/([0-9]{1,2})/([0-9]{1,8})/([0-9]{1,8})\.mvt")
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -71,25 +80,62 @@ def tags_in(header: str) -> list[str]:
     return [one.strip() for one in header.split(",")] if header else []
 
 
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What the tiles of an address have in common, wherever they lie."""
+
+    asked: Hashable
+    queries: tuple[FeatureQuery, ...]
+    with_roads: bool
+
+
 class Known:
-    """What addresses ask for: path, query string and role scope of a tile, by what they mean."""
+    """What addresses ask for: path, query string and role scope of a tile, by what they mean.
+
+    Of `/tiles/{layers}/{z}/{x}/{y}.mvt` one tile tells what all others with the same layers and
+    the same query string mean.
+    """
 
     def __init__(self) -> None:
         self._questions: OrderedDict[tuple[str, bytes, bool], Question] = OrderedDict()
+        self._forms: OrderedDict[tuple[str, bytes, bool], _Form] = OrderedDict()
 
     def find(self, path: str, query: bytes, *, restricted: bool) -> Question | None:
-        """Return what was remembered."""
-        return self._questions.get((path, query, restricted))
+        """Return what was remembered, or follows from it."""
+        found = self._questions.get((path, query, restricted))
+        if found is not None:
+            return found
+        parts = _PATH.fullmatch(path)
+        form = None if parts is None else self._forms.get((parts[1], query, restricted))
+        if parts is None or form is None:
+            return None
+        try:
+            place = address(WEB_MERCATOR_QUAD, *(int(one) for one in parts.groups()[1:]))
+        except NotFoundError:
+            return None  # the application says it in words
+        question = Question(form.asked, form.queries, place, form.with_roads)
+        self._keep(path, query, question, restricted=restricted)
+        return question
 
     def remember(self, path: str, query: bytes, question: Question, *, restricted: bool) -> None:
         """Remember what an address asks for: nothing but the address and the scope may decide."""
-        self._questions[path, query, restricted] = question
-        if len(self._questions) > _MOST_QUESTIONS:
-            self._questions.popitem(last=False)
+        self._keep(path, query, question, restricted=restricted)
+        parts = _PATH.fullmatch(path)
+        if parts is not None:
+            form = _Form(question.asked, question.queries, question.with_roads)
+            self._forms[parts[1], query, restricted] = form
+            if len(self._forms) > _MOST_FORMS:
+                self._forms.popitem(last=False)
 
     def clear(self) -> None:
         """Forget everything."""
         self._questions.clear()
+        self._forms.clear()
+
+    def _keep(self, path: str, query: bytes, question: Question, *, restricted: bool) -> None:
+        self._questions[path, query, restricted] = question
+        if len(self._questions) > _MOST_QUESTIONS:
+            self._questions.popitem(last=False)
 
 
 class TileEdge:
@@ -117,24 +163,64 @@ class TileEdge:
             scope["type"] == "http"
             and _MARK in scope["path"]
             and scope["method"] in ("GET", "HEAD")
-            and (found := self._answer(scope)) is not None
+            and (question := self._question(scope)) is not None
         ):
-            start, body = found
-            await send(start)
-            await send({"type": "http.response.body", "body": body})
-            return
+            found = self._answer(scope, question)
+            if found is None:
+                try:
+                    made = await self._made(question, scope, receive)
+                except LeftError:
+                    return  # nobody is there to be answered
+                found = None if made is None else self._answer(scope, question, made)
+            if found is not None:
+                start, body = found
+                await send(start)
+                await send({"type": "http.response.body", "body": body})
+                return
         await self._app(scope, receive, send)
 
-    def _answer(self, scope: Scope) -> tuple[Message, bytes] | None:
+    def _question(self, scope: Scope) -> Question | None:
+        """Return what is asked for, where that is known."""
         headers = dict(scope["headers"])
         if b"x-request-id" in headers:
             return None  # an id of the caller's own is checked by the application
         restricted = self._restricted(headers)
         if restricted is None:
             return None
-        question = self._known.find(scope["path"], scope["query_string"], restricted=restricted)
-        if question is None:
+        return self._known.find(scope["path"], scope["query_string"], restricted=restricted)
+
+    async def _made(self, question: Question, scope: Scope, receive: Receive) -> Entry | None:
+        """Have a tile made and packed; None: the application shall say what is the matter.
+
+        Raises
+        ------
+        LeftError
+            The client did not wait for it.
+        """
+        if not self._tiles.feed.fresh:
             return None
+        encodings = dict(scope["headers"]).get(b"accept-encoding", b"")
+        work = asyncio.ensure_future(self._ready(question, encodings))
+        left = asyncio.ensure_future(_left(receive))
+        try:
+            await asyncio.wait({work, left}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise LeftError
+            return None if work.exception() is not None else work.result()
+        finally:
+            work.cancel()
+            left.cancel()
+
+    async def _ready(self, question: Question, encodings: bytes) -> Entry | None:
+        entry, current = await self._tiles.get(question)
+        await self._tiles.packed(entry, accepted_bytes(encodings))
+        return entry if current else None
+
+    def _answer(
+        self, scope: Scope, question: Question, made: Entry | None = None
+    ) -> tuple[Message, bytes] | None:
+        """Return the answer with what is at hand, or with what was just made."""
+        headers = dict(scope["headers"])
         # As RequestId adds them, which this answer does not pass.
         extra: Headers = [
             (b"x-request-id", b"%s%012x" % (self._prefix, next(self._numbers))),
@@ -142,7 +228,7 @@ class TileEdge:
         ]
         if self._origins and b"origin" in headers:
             extra += self._cors(headers[b"origin"].decode("latin-1"))
-        entry = self._tiles.at_hand(question)
+        entry = self._tiles.at_hand(question) if made is None else made
         known = headers.get(b"if-none-match")
         if known is not None and (tag := self._confirmed(question, entry, known)) is not None:
             self._tiles.count(question, "confirmed")
@@ -153,7 +239,8 @@ class TileEdge:
         body = None if entry is None else entry.packed.get(coding)
         if entry is None or body is None:
             return None
-        self._tiles.count(question, "memory")
+        if made is None:
+            self._tiles.count(question, "memory")
         found = [*headers_of(self._tiles, entry, coding), *extra]
         if scope["method"] == "HEAD":
             body = b""
@@ -193,6 +280,12 @@ class TileEdge:
             (b"access-control-expose-headers", self._exposed),
             (b"vary", b"Origin"),
         ]
+
+
+async def _left(receive: Receive) -> None:
+    """Wait until the client is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _start(status: int, headers: Headers) -> Message:
