@@ -136,6 +136,9 @@ def pair(standing: Pair) -> Pair:
     put(standing.served.database, "shelters", {"code": "a", "name": "甲", "geom": POINT})
     standing.settle()
     eventually(lambda: all(one.feed.fresh for one in standing.workers))
+    # What was hot in the test before is rendered ahead even now.
+    stoves = [one.tiles._stove for one in standing.workers]
+    eventually(lambda: all(one is None or one.done() for one in stoves))
     for worker in standing.workers:
         worker.tiles.cache.clear()
         worker.tiles.tallies.clear()
