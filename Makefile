@@ -97,7 +97,7 @@ test: $(dev_stamp) $(wanted_page) ## 全部检查与测试 | every check and tes
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(if $(wanted_page),$(npm) run check && $(npm) test)
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 prove-crash: $(dev_stamp) ## 导入与载入演示市时随机 kill -9(约十分钟) | kill -9 at random moments of imports and of the demo's load (some ten minutes)
 	$(VENV)/bin/python -m pytest -m prove tests/client/test_crash.py tests/client/test_demo.py $(ARGS)
