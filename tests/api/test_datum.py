@@ -160,7 +160,7 @@ def test_boxes_without_width_of_the_world_and_elsewhere(served: Served, datum: s
 
 @pytest.mark.parametrize(
     "path",
-    [f"/collections/{POINTS}/items", f"/collections/{POINTS}/items/1", "/analysis/coverage",
+    [f"/collections/{POINTS}/items", f"/collections/{POINTS}/items/1", "/analysis/coverage", "/tiles/shelters/8/213/100.mvt",
      "/analysis/reach?lon=120.5&lat=36.5"],
 )  # fmt: skip
 @pytest.mark.parametrize("datum", ["", "GCJ-02", "cgcs2000", "bd09mc"])
@@ -171,7 +171,7 @@ def test_another_name_is_refused(served: Served, path: str, datum: str) -> None:
     assert "gcj02" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("path", ["/tiles/shelters/8/213/100.mvt", "/collections", "/overview"])
+@pytest.mark.parametrize("path", ["/tiles", "/tileMatrixSets", "/collections", "/overview"])
 def test_elsewhere_it_is_an_unknown_parameter(served: Served, path: str) -> None:
     answer = served.get(path, datum="gcj02")
     assert answer.status_code == 400
