@@ -160,8 +160,8 @@ def test_boxes_without_width_of_the_world_and_elsewhere(served: Served, datum: s
 
 @pytest.mark.parametrize(
     "path",
-    [f"/collections/{POINTS}/items", f"/collections/{POINTS}/items/1", "/analysis/coverage", "/tiles/shelters/8/213/100.mvt",
-     "/analysis/reach?lon=120.5&lat=36.5"],
+    [f"/collections/{POINTS}/items", f"/collections/{POINTS}/items/1", "/analysis/coverage",
+     "/tiles/shelters/8/213/100.mvt", "/analysis/reach?lon=120.5&lat=36.5"],
 )  # fmt: skip
 @pytest.mark.parametrize("datum", ["", "GCJ-02", "cgcs2000", "bd09mc"])
 def test_another_name_is_refused(served: Served, path: str, datum: str) -> None:
