@@ -184,8 +184,10 @@ def make_keys(database: Database) -> dict[str, str]:
 
 @contextmanager
 def listening(app: FastAPI) -> Iterator[int]:
-    """Run a real uvicorn in a thread; yields its port."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical")
+    """Run a real uvicorn in a thread; yields its port. The app is of this loop alone."""
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=0, log_level="critical", timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -194,8 +196,9 @@ def listening(app: FastAPI) -> Iterator[int]:
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         server.should_exit = True
-        server.force_exit = True
-        thread.join(20)
+        thread.join(30)
+        # A service left behind would ask a database that is gone, until the last test ends.
+        assert not thread.is_alive(), "the service does not stop"
 
 
 def eventually(true: Any, tries: int = 1500) -> None:

@@ -253,8 +253,6 @@ def limited(cluster: Cluster, migrated: str, **settings: Any) -> Iterator[tuple[
         other = create_app(served.settings.model_copy(update=settings))
         with listening(other) as port:
             yield served, port
-        # The server was stopped the hard way, without the end of its lifespan.
-        other.state.context.jobs.stop()
 
 
 def speak(port: int, head: dict[str, str], *pieces: bytes) -> tuple[int, dict[str, Any]]:

@@ -19,6 +19,7 @@ from sqlalchemy import func, select, text
 
 from api_help import CATALOG, Served, listening
 from ogc_help import LAYERS, a_city
+from riskmap.app import create_app
 from riskmap.db.base import METADATA
 from riskmap.db.cluster import Cluster
 from riskmap.db.sessions import Actor
@@ -46,7 +47,7 @@ def city(cluster: Cluster, migrated: str) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def root(city: Served) -> Iterator[str]:
-    with listening(city.app) as port:
+    with listening(create_app(city.settings)) as port:
         yield f"http://127.0.0.1:{port}"
 
 

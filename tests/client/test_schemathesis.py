@@ -16,6 +16,7 @@ import pytest
 
 from api_help import listening
 from ogc_help import a_city
+from riskmap.app import create_app
 from riskmap.db.cluster import Cluster
 
 ITEMS = "/collections/{collectionId}/items"
@@ -31,7 +32,7 @@ WRITING = ("POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 @pytest.fixture(scope="module")
 def root(cluster: Cluster, migrated: str) -> Iterator[str]:
-    with a_city(cluster, migrated) as served, listening(served.app) as port:
+    with a_city(cluster, migrated) as served, listening(create_app(served.settings)) as port:
         yield f"http://127.0.0.1:{port}"
 
 

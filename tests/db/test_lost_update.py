@@ -11,6 +11,7 @@ import httpx
 import psycopg
 
 from api_help import eventually, listening, serving
+from riskmap.app import create_app
 from riskmap.db.cluster import Cluster
 
 WRITERS = 64
@@ -48,7 +49,7 @@ def _write(client: httpx.Client, writer: int) -> int:
 def test_sixty_four_writers_and_two_psql_editors_lose_no_update(
     cluster: Cluster, migrated: str
 ) -> None:
-    with serving(cluster, migrated) as served, listening(served.app) as port:
+    with serving(cluster, migrated) as served, listening(create_app(served.settings)) as port:
         served.put("shelters", {"code": "c", "current_occupancy": 0, "geom": "POINT(120.5 36.5)"})
         address = served.database.owner_url.set(drivername="postgresql")
         login = address.render_as_string(hide_password=False)

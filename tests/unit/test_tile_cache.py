@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from riskmap.api.tile_edge import Known
 from riskmap.catalog.registry import load_catalog
 from riskmap.crs.datum import Datum
 from riskmap.db.feed import Change
@@ -228,3 +229,29 @@ def test_the_coding_is_what_the_client_takes(header: str | None, coding: str) ->
 def test_the_same_bytes_are_packed_the_same(coding: str) -> None:
     content = bytes(range(256)) * 40
     assert pack(content, coding) == pack(content, coding)
+
+
+def filtered(text: str, x: int) -> Question:
+    query = FeatureQuery(layer=CATALOG["shelters"])
+    return Question(((("filter", text),), False), (query,), Address(14, x, 6_427), with_roads=False)
+
+
+def test_long_filters_are_counted_into_the_bound() -> None:
+    """Nothing is in the tiles, yet each keeps its filter alive."""
+    cache = TileCache(4 * MB)
+    for x in range(100):
+        cache.put(entry(filtered("a" * 10_000, x), size=0))
+    assert len(cache) * 10_000 < 4 * MB and cache.evicted > 80
+
+
+def test_addresses_are_remembered_within_a_bound() -> None:
+    known = Known()
+    for x in range(600):
+        path = f"/tiles/shelters/14/{x}/6427.mvt"
+        known.remember(path, b"filter=%d" % x, filtered("a" * 60_000, x), restricted=False)
+    held = [
+        known.find(f"/tiles/shelters/14/{x}/6427.mvt", b"filter=%d" % x, restricted=False)
+        for x in range(600)
+    ]
+    assert held[0] is None and held[-1] is not None
+    assert sum(one.weight_bytes for one in held if one is not None) < 100 * MB

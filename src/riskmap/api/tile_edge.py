@@ -31,9 +31,12 @@ from riskmap.tiles.service import TileService
 MVT: Final = "application/vnd.mapbox-vector-tile"
 DROPPED: Final = "X-Riskmap-Dropped"
 _MARK: Final = "/tiles/"
-# Questions remembered: some 2 kB each.
-_MOST_QUESTIONS: Final = 50_000
+# What the questions that are remembered may take: one without filters takes some 2 kB.
+_MOST_BYTES: Final = 96 << 20
+_QUESTION_BYTES: Final = 2_048
+# Forms keep filters alive as well: longer ones are read again for each tile.
 _MOST_FORMS: Final = 1_000
+_FORM_BYTES: Final = 65_536
 _PATH: Final = re.compile(r"/tiles/([a-z0-9,-]{1,500})/([0-9]{1,2})/([0-9]{1,8})/([0-9]{1,8})\.mvt")
 
 Headers = list[tuple[bytes, bytes]]
@@ -98,6 +101,7 @@ class Known:
 
     def __init__(self) -> None:
         self._questions: OrderedDict[tuple[str, bytes, bool], Question] = OrderedDict()
+        self._bytes = 0
         self._forms: OrderedDict[tuple[str, bytes, bool], _Form] = OrderedDict()
 
     def find(self, path: str, query: bytes, *, restricted: bool) -> Question | None:
@@ -121,7 +125,7 @@ class Known:
         """Remember what an address asks for: nothing but the address and the scope may decide."""
         self._keep(path, query, question, restricted=restricted)
         parts = _PATH.fullmatch(path)
-        if parts is not None:
+        if parts is not None and question.weight_bytes <= _FORM_BYTES:
             form = _Form(question.asked, question.queries, question.with_roads)
             self._forms[parts[1], query, restricted] = form
             if len(self._forms) > _MOST_FORMS:
@@ -131,11 +135,16 @@ class Known:
         """Forget everything."""
         self._questions.clear()
         self._forms.clear()
+        self._bytes = 0
 
     def _keep(self, path: str, query: bytes, question: Question, *, restricted: bool) -> None:
+        if (path, query, restricted) in self._questions:
+            return
         self._questions[path, query, restricted] = question
-        if len(self._questions) > _MOST_QUESTIONS:
-            self._questions.popitem(last=False)
+        self._bytes += _QUESTION_BYTES + question.weight_bytes
+        while self._bytes > _MOST_BYTES:
+            _, gone = self._questions.popitem(last=False)
+            self._bytes -= _QUESTION_BYTES + gone.weight_bytes
 
 
 class TileEdge:

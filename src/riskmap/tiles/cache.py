@@ -50,7 +50,7 @@ class Entry:
     def __post_init__(self) -> None:
         self.packed["identity"] = self.mvt
         self.digest = hashlib.blake2b(self.mvt, digest_size=8).hexdigest()
-        self.size = len(self.mvt) + _OVERHEAD_BYTES
+        self.size = len(self.mvt) + _OVERHEAD_BYTES + self.question.weight_bytes
 
     def meets(self, change: Change) -> bool:
         """Say whether a change touched what the tile shows."""
