@@ -97,7 +97,7 @@ class Watched:
 @contextmanager
 def watched(browser: Any, origin: str, **options: Any) -> Iterator[Watched]:
     """Open a page of a fresh visitor."""
-    context = browser.new_context(**{"viewport": WALL, "locale": "zh-CN", **options})
+    context = browser.new_context(**{"viewport": LAPTOP, "locale": "zh-CN", **options})
     context.set_default_timeout(PATIENCE_MS)
     context.add_init_script(_VIOLATIONS)
     page = context.new_page()

@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,9 @@ class Place:
         )
 
     def run(self, *arguments: str | Path) -> Answer:
+        if all(name.startswith("RISKMAP_") for name in self.variables):
+            return _zygote().run(self, arguments)
+        # What Python itself reads at its start needs a start.
         process = self.start(*arguments)
         out, err = process.communicate(timeout=PATIENCE_S)
         return Answer(process.returncode, out, err)
@@ -118,6 +122,50 @@ class Place:
             yield service
         finally:
             service.end()
+
+
+class Zygote:
+    """The process that forks itself for each command (`cli_zygote`)."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("cli_zygote.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(SOURCE)},
+            text=True,
+        )
+
+    def run(self, place: Place, arguments: tuple[str | Path, ...]) -> Answer:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with (
+            self._lock,
+            tempfile.NamedTemporaryFile("r", encoding="utf-8") as out,
+            tempfile.NamedTemporaryFile("r", encoding="utf-8") as err,
+        ):
+            wanted = {
+                "cwd": str(place.cwd),
+                "environment": place.environment,
+                "arguments": [str(one) for one in arguments],
+                "out": out.name,
+                "err": err.name,
+            }
+            self._process.stdin.write(json.dumps(wanted) + "\n")
+            self._process.stdin.flush()
+            child = int(self._process.stdout.readline())
+            too_late = threading.Timer(PATIENCE_S, os.kill, (child, signal.SIGKILL))
+            too_late.start()
+            try:
+                code = int(self._process.stdout.readline())
+            finally:
+                too_late.cancel()
+            return Answer(code, out.read(), err.read())
+
+
+@cache
+def _zygote() -> Zygote:
+    return Zygote()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -18,6 +19,14 @@ from riskmap.db.migrate import migrate
 from riskmap.db.sessions import Actor, Database
 from riskmap.settings import Settings
 from riskmap.units import Bbox
+
+# A shell that starts the tests in the background has them ignore these, and their children, too.
+for _number, _usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 
 def connect(cluster: Cluster, database: str = "postgres") -> psycopg.Connection:

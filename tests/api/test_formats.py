@@ -682,7 +682,8 @@ def large(cluster: Cluster, migrated: str) -> Iterator[Served]:
         with found.database.write(Actor("test"), timeout_s=0) as session:
             session.execute(
                 text(
-                    "INSERT INTO geohazard_points (code, geom, address) SELECT 'c' || n,"
+                    "INSERT INTO geohazard_points (code, geom, evac_route) SELECT 'c' || n,"
+                    # Not in a field that is searched: its index would take most of the time.
                     " 'SRID=4326;POINT(120.5 36.5)', repeat('长', 1300)"
                     " FROM generate_series(1, 20000) n"
                 )
@@ -749,4 +750,5 @@ def test_the_service_answers_while_a_file_is_made(large: Served) -> None:
 
         one, done, file = asyncio.run(both())
     assert one.status_code == file.status_code == 200 and not done
-    assert len(sheets(file.content)[0]) == 20_001
+    with zipfile.ZipFile(io.BytesIO(file.content)) as book:
+        assert book.read("xl/worksheets/sheet1.xml").count(b"<row") == 20_001

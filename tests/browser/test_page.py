@@ -218,7 +218,7 @@ def test_language_and_theme_are_one_click_away(browser: Any, demo: Demo, tmp_pat
 
 
 def test_levels_and_layers_are_switched(browser: Any, demo: Demo) -> None:
-    with opened(browser, demo) as seen:
+    with opened(browser, demo, viewport=WALL) as seen:
         page = seen.page
         red = colours(browser, page.locator("#map").screenshot()).get("#b5101f", 0)
         for level in ("1", "2", "3"):
