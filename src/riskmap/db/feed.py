@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import time
 from collections import deque
@@ -37,11 +38,21 @@ _CHANNEL: Final = "riskmap_feed"
 # Changes remembered, and what they may take: a row's cells are 4 bytes each, at most 1,024 of them.
 _MOST_CHANGES: Final = 4096
 _MOST_CELLS: Final = 1_000_000
-# More news at once than this and everything counts as touched.
-_MOST_NEWS: Final = 5000
+# News read at once, at most: so many with all their cells keep the event loop some 50 ms.
+_MOST_NEWS: Final = 500
 # A zoom-14 cell in Web Mercator, and where the first one begins (migration 0002_feed).
 _CELL_M: Final = 40_075_016.685578488 / 2**14
 _HALF_M: Final = 40_075_016.685578488 / 2
+
+# Tells a database, and its history, from all others. The first database of any cluster has the same
+# oid; the cluster's own number tells them apart. One that was set back to a moment of its past, or
+# a standby that took over without the last commits, goes on in a timeline of its own, whose number
+# the names of its log begin with.
+IDENTITY: Final = (
+    "(SELECT concat_ws('-', to_hex(system_identifier), to_hex(d.oid::bigint),"
+    " left(pg_walfile_name(pg_current_wal_lsn()), 8))"
+    " FROM pg_control_system(), pg_database d WHERE d.datname = current_database())"
+)
 
 Corners = tuple[float, float, float, float]
 
@@ -193,11 +204,12 @@ class Feed:
         async with asyncio.timeout(_ANSWER_S):
             await connection.execute(f"LISTEN {_CHANNEL}")
             cursor = await connection.execute(
-                "SELECT (SELECT oid FROM pg_database WHERE datname = current_database()),"
-                " coalesce(max(revision), 0) FROM feed"
+                f"SELECT {IDENTITY}, coalesce(max(revision), 0) FROM feed"  # noqa: S608 - ours
             )
             (row,) = await cursor.fetchall()
-        epoch, last = f"{row[0]:x}", int(row[1])
+        # Short, as each ETag has it.
+        epoch = hashlib.blake2b(row[0].encode(), digest_size=6).hexdigest()
+        last = int(row[1])
         if epoch != self.epoch or last < self.position:
             await self._remember(connection, last)
             self.epoch, self.position = epoch, last
