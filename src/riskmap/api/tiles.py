@@ -13,7 +13,7 @@ from riskmap.api.asking import check_datum
 from riskmap.api.context import Context
 from riskmap.api.deps import Ctx, Who, integer, parameters
 from riskmap.api.query import feature_query
-from riskmap.api.tile_edge import Headers, headers_of, shared_headers, tags_in
+from riskmap.api.tile_edge import TRIED, Headers, headers_of, shared_headers, tags_in
 from riskmap.catalog.spec import Layer
 from riskmap.crs.datum import Datum
 from riskmap.errors import InputError
@@ -21,6 +21,7 @@ from riskmap.features import read
 from riskmap.features.exports import LeftError
 from riskmap.features.read import Facts
 from riskmap.tiles import roads
+from riskmap.tiles.cache import Entry
 from riskmap.tiles.grid import WEB_MERCATOR_QUAD, Address, address
 from riskmap.tiles.packing import accepted
 from riskmap.tiles.question import Question
@@ -92,7 +93,7 @@ async def answer(
             ctx.tiles.count(question, "confirmed")
             return _response(304, shared_headers(question, tag))
     try:
-        entry, current = await _unless_left(request, ctx.tiles.get(question))
+        entry, current = await _unless_left(request, _tile(request, ctx, question))
     except LeftError:
         return Response(status_code=_CLIENT_LEFT)
     content, coding = await ctx.tiles.packed(
@@ -104,6 +105,12 @@ async def answer(
         headers = [(name, value) for name, value in headers if name != b"etag"]
         headers.append((b"warning", _STALE))
     return _response(200 if entry.mvt else 204, headers, content)
+
+
+async def _tile(request: Request, ctx: Context, question: Question) -> tuple[Entry, bool]:
+    key, tried = request.scope.get(TRIED, (None, None))
+    found: tuple[Entry, bool] = await (tried if key == question.key else ctx.tiles.get(question))
+    return found
 
 
 async def _question(
