@@ -228,6 +228,19 @@ def test_a_known_tile_takes_no_sql_and_neither_does_its_304(pair: Pair) -> None:
     assert [one for one in found if "feed" not in one and "INSERT" not in one] == []
 
 
+def test_a_known_tile_in_gcj02_takes_no_sql_either(pair: Pair) -> None:
+    worker, at = pair.workers[0], f"{PATH}?datum=gcj02"
+    tag = worker.get(at).headers["etag"]
+    with worker.statements() as found:
+        assert worker.get(at).headers["etag"] == tag
+        assert worker.get(at, if_none_match=tag).status_code == 304
+    assert [one for one in found if "feed" not in one] == []
+    with _away(pair):
+        eventually(lambda: not worker.feed.fresh)
+        assert worker.get(at).headers["warning"].startswith("111 ")
+    eventually(lambda: worker.feed.fresh)
+
+
 def test_a_tag_outlives_the_tile_and_the_process(pair: Pair) -> None:
     """The other worker has never rendered it; a third one starts when all of it is past."""
     first, second = pair.workers

@@ -19,6 +19,7 @@ from riskmap.crs.datum import Datum
 from riskmap.errors import InputError
 from riskmap.features import read
 from riskmap.features.exports import LeftError
+from riskmap.features.query import FeatureQuery
 from riskmap.features.read import Facts
 from riskmap.tiles import roads
 from riskmap.tiles.cache import Entry
@@ -30,7 +31,8 @@ router = APIRouter(tags=["tiles"])
 
 MAX_LAYERS = 16
 # What may depend on the city's box or its own system, which are no part of the address.
-_OF_THE_CITY: Final = frozenset({"bbox-crs", "filter-crs", "datum"})
+_OF_ITS_SYSTEM: Final = frozenset({"bbox-crs", "filter-crs"})
+_OF_THE_CITY: Final = _OF_ITS_SYSTEM | {"datum"}
 _LOOK_EVERY_S: Final = 0.25
 # Nginx says it of a client that left; nobody reads it.
 _CLIENT_LEFT: Final = 499
@@ -128,11 +130,12 @@ async def _question(
     srid = None if facts is None else facts.local_srid
     taken = ("datum", *more)
     queries = tuple(feature_query(request, one, who, *taken, local_srid=srid) for one in layers)
-    if facts is not None and queries:
-        _check_datum(queries[0].datum, facts)
     pairs = request.query_params.multi_items()
     asked = tuple(sorted(pair for pair in pairs if pair[0] != "lang"))
-    return Question((asked, who.reads_restricted), queries, place, with_roads)
+    question = Question((asked, who.reads_restricted), queries, place, with_roads)
+    if queries:
+        await _check_datum(ctx, queries[0], question)
+    return question
 
 
 def _response(status: int, headers: Headers, content: bytes = b"") -> Response:
@@ -160,18 +163,22 @@ async def _unless_left(request: Request, work: Awaitable[_T]) -> _T:
 
 
 async def _facts(request: Request, ctx: Context, layers: Sequence[Layer]) -> Facts | None:
-    """Return what the filters and the datum depend on of the city: most tiles ask for neither."""
-    if not layers or not _OF_THE_CITY & request.query_params.keys():
+    """Return what the filters depend on of the city: those of most tiles do not."""
+    if not layers or not _OF_ITS_SYSTEM & request.query_params.keys():
         return None
     async with ctx.database.read_async() as session:
         return await read.facts(session, layers[0])
 
 
-def _check_datum(datum: Datum, facts: Facts) -> None:
-    if datum is Datum.BD09:
+async def _check_datum(ctx: Context, query: FeatureQuery, question: Question) -> None:
+    """Refuse a datum that tiles do not have, or that cannot serve this city."""
+    if query.datum is Datum.BD09:
         expected = f"{Datum.WGS84}, {Datum.GCJ02}"
-        raise InputError("tile.datum", parameter="datum", value=datum, expected=expected)
-    check_datum(datum, facts)
+        raise InputError("tile.datum", parameter="datum", value=query.datum, expected=expected)
+    # A tile that we hold was asked for before, and its datum found right: that takes no SQL.
+    if query.datum is not Datum.WGS84 and ctx.tiles.cache.get(question.key) is None:
+        async with ctx.database.read_async() as session:
+            check_datum(query.datum, await read.facts(session, query.layer))
 
 
 def names_of(layers: str, *, parameter: str = "layers") -> list[str]:
