@@ -47,11 +47,13 @@ _HALF_M: Final = 40_075_016.685578488 / 2
 # Tells a database, and its history, from all others. The first database of any cluster has the same
 # oid; the cluster's own number tells them apart. One that was set back to a moment of its past, or
 # a standby that took over without the last commits, goes on in a timeline of its own, whose number
-# the names of its log begin with.
+# the names of its log begin with (a standby writes none, and tells what its last checkpoint says).
 IDENTITY: Final = (
     "(SELECT concat_ws('-', to_hex(system_identifier), to_hex(d.oid::bigint),"
-    " left(pg_walfile_name(pg_current_wal_lsn()), 8))"
-    " FROM pg_control_system(), pg_database d WHERE d.datname = current_database())"
+    " CASE WHEN pg_is_in_recovery() THEN upper(lpad(to_hex(timeline_id), 8, '0'))"
+    " ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END)"
+    " FROM pg_control_system(), pg_control_checkpoint(), pg_database d"
+    " WHERE d.datname = current_database())"
 )
 
 Corners = tuple[float, float, float, float]
