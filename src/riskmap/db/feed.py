@@ -127,6 +127,7 @@ class Feed:
         self.position = 0
         self.epoch = ""
         self.connected = False
+        self._told_lost = False
 
     def listen(self, listener: Listener) -> None:
         """Have changes told, in their order; None: anything may have changed."""
@@ -199,7 +200,8 @@ class Feed:
 
     def _say_lost(self, error: BaseException) -> None:
         # Once for each loss: the service's own log is no place for a line a second.
-        level = logging.WARNING if self.connected or not self.epoch else logging.DEBUG
+        level = logging.DEBUG if self._told_lost else logging.WARNING
+        self._told_lost = True
         log.log(level, "change feed: %s", str(error).strip() or type(error).__name__)
 
     async def _begin(self, connection: psycopg.AsyncConnection[Any]) -> None:
@@ -216,7 +218,7 @@ class Feed:
             await self._remember(connection, last)
             self.epoch, self.position = epoch, last
             self._tell(None)
-        self.connected = True
+        self.connected, self._told_lost = True, False
 
     async def _remember(self, connection: psycopg.AsyncConnection[Any], last: int) -> None:
         """Read what was changed lately: of older copies at clients one can say that they hold."""
