@@ -38,7 +38,7 @@ _CHANNEL: Final = "riskmap_feed"
 # Changes remembered, and what they may take: a row's cells are 4 bytes each, at most 1,024 of them.
 _MOST_CHANGES: Final = 4096
 _MOST_CELLS: Final = 1_000_000
-# News read at once, at most: so many with all their cells keep the event loop some 50 ms.
+# News read at once, at most: with all their cells they keep the event loop some 90 ms (5,000: 550).
 _MOST_NEWS: Final = 500
 # A zoom-14 cell in Web Mercator, and where the first one begins (migration 0002_feed).
 _CELL_M: Final = 40_075_016.685578488 / 2**14
