@@ -319,6 +319,7 @@ def create_app(settings: Settings) -> FastAPI:
         exclude_content_types=(
             *DEFAULT_EXCLUDED_CONTENT_TYPES,
             MEDIA_TYPE,
+            tile_edge.MVT,
             *(one.media_type for one in OF_PAGE if one.way is Way.SPOOL),
         ),
     )

@@ -277,6 +277,24 @@ def test_tilejson_names_layers_fields_and_where_they_lie(served: Served) -> None
     assert answer.status_code == 200
 
 
+def test_fields_of_cells_and_roads_are_told(served: Served) -> None:
+    names = ("geohazard-points", "roads")
+    body = served.get(f"/tiles/{','.join(names)}.json").json()
+    told = {one["id"]: set(one["fields"]) for one in body["vector_layers"]}
+    tileset = served.get("/collections/geohazard-points/tiles/WebMercatorQuad").json()
+    schema = set(tileset["layers"][0]["propertiesSchema"]["properties"])
+    carried: dict[str, set[str]] = {}
+    for z in (0, 10, 14):
+        row, column = at("WebMercatorQuad", 120.34, 36.34, z)
+        answer = served.get(f"/tiles/{','.join(names)}/{z}/{column}/{row}.mvt")
+        for name, layer in mapbox_vector_tile.decode(answer.content).items():
+            found = (one["properties"] for one in layer["features"])
+            carried.setdefault(name, set()).update(*found)
+    assert {"cell", "n", "n0", "top"} <= carried["geohazard-points"] <= told["geohazard-points"]
+    assert carried["geohazard-points"] <= schema
+    assert carried.get("roads", set()) <= told["roads"] >= {"name", "oneway"}
+
+
 def test_tilejson_carries_a_filter_into_the_tiles(served: Served) -> None:
     body = served.get("/tiles/geohazard-points.json", filter="risk_level = 1").json()
     [url] = body["tiles"]

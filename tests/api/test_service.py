@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
 import pytest
 from sqlalchemy import delete, text, update
 
 from api_help import CATALOG, Served, serving
+from riskmap.api import service
 from riskmap.db.base import METADATA
 from riskmap.db.cluster import Cluster
 from riskmap.db.migrate import code_head
-from riskmap.db.sessions import Actor
+from riskmap.db.sessions import Actor, Database
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 
@@ -217,3 +221,33 @@ def test_answers_are_compressed_for_those_who_take_it(served: Served) -> None:
         if path != "/collections/shelters/items":  # its answer tells the time
             assert small.content == plain.content
         assert small.headers["content-type"] == plain.headers["content-type"]
+
+
+def test_a_database_that_hangs_is_not_waited_for(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even for its answer to the cancelling, which hangs as well."""
+    gate = threading.Event()
+    hung = []
+
+    @asynccontextmanager
+    async def hangs(self: Database) -> AsyncIterator[None]:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            hung.append(1)
+            for _ in range(500):
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0.01)
+                if gate.is_set():
+                    break
+        yield
+
+    monkeypatch.setattr(service, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(Database, "read_async", hangs)
+    try:
+        answer = served.get("/readyz")
+        assert answer.status_code == 503 and hung == [1]
+        assert answer.json()["type"].endswith("database.away")
+    finally:
+        gate.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
 import math
 import socket
 import threading
@@ -25,6 +26,8 @@ from api_help import Served, eventually, listening, put, serving
 from conftest import connect
 from riskmap.app import create_app
 from riskmap.db.cluster import Cluster
+from riskmap.db.feed import IDENTITY
+from riskmap.errors import UnavailableError
 from riskmap.tiles import service
 from riskmap.tiles.cache import Entry
 
@@ -225,6 +228,19 @@ def test_a_known_tile_takes_no_sql_and_neither_does_its_304(pair: Pair) -> None:
     assert [one for one in found if "feed" not in one and "INSERT" not in one] == []
 
 
+def test_a_known_tile_in_gcj02_takes_no_sql_either(pair: Pair) -> None:
+    worker, at = pair.workers[0], f"{PATH}?datum=gcj02"
+    tag = worker.get(at).headers["etag"]
+    with worker.statements() as found:
+        assert worker.get(at).headers["etag"] == tag
+        assert worker.get(at, if_none_match=tag).status_code == 304
+    assert [one for one in found if "feed" not in one] == []
+    with _away(pair):
+        eventually(lambda: not worker.feed.fresh)
+        assert worker.get(at).headers["warning"].startswith("111 ")
+    eventually(lambda: worker.feed.fresh)
+
+
 def test_a_tag_outlives_the_tile_and_the_process(pair: Pair) -> None:
     """The other worker has never rendered it; a third one starts when all of it is past."""
     first, second = pair.workers
@@ -298,12 +314,60 @@ def test_a_tile_that_is_edited_without_end_is_served_and_not_kept(
         return drawn
 
     monkeypatch.setattr(service, "render", slow)
+    monkeypatch.setattr(service, "FRESH_S", 60.0)
     answer = worker.get()
-    assert answer.status_code == 200 and made == 3
+    assert answer.status_code == 200 and made == 3 and "warning" not in answer.headers
     assert len(worker.tiles.cache) == 0
+    # Made so slowly that it may lack what was committed before the bound.
+    monkeypatch.setattr(service, "FRESH_S", 0.0)
+    for _ in range(2):  # by the application, and before it
+        made = 0
+        late = worker.get()
+        assert late.status_code == 200 and late.headers["warning"].startswith("111 ")
+        assert made == 3 and "etag" not in late.headers
     monkeypatch.undo()
     assert worker.get(if_none_match=answer.headers["etag"]).status_code == 200
     assert worker.names() == ["n3"]
+
+
+def test_a_tile_that_fails_is_tried_once(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where its address is known, so that it is tried before the application."""
+    worker = pair.workers[0]
+    tried = 0
+
+    async def fails(*given: Any, **options: Any) -> Any:
+        nonlocal tried
+        tried += 1
+        raise UnavailableError("database.timeout")
+
+    worker.get()
+    worker.tiles.cache.clear()
+    monkeypatch.setattr(service, "render", fails)
+    answer = worker.get()
+    assert answer.status_code == 503 and tried == 1
+    assert answer.json()["type"].endswith("database.timeout")
+    monkeypatch.undo()
+    assert worker.names() == ["甲"]
+
+
+def test_what_is_rendered_ahead_hangs_nobody(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = pair.workers[0]
+    hung = 0
+
+    async def hangs(*given: Any, **options: Any) -> Any:
+        nonlocal hung
+        hung += 1
+        await asyncio.sleep(3600)
+
+    for _ in range(4):
+        worker.get()
+    monkeypatch.setattr(service, "_RENDER_S", 0.3)
+    monkeypatch.setattr(service, "render", hangs)
+    pair.psql("UPDATE shelters SET name = '热'")
+    eventually(lambda: hung)
+    eventually(lambda: not worker.tiles._flights)
+    monkeypatch.undo()
+    assert worker.names() == ["热"]
 
 
 def test_those_who_ask_together_wait_for_one_render(
@@ -491,6 +555,84 @@ def test_a_tile_is_packed_once_for_each_coding(pair: Pair) -> None:
     assert set(entry.packed) == {"identity", "gzip", "br", "zstd"}
     head = worker.client.head(PATH, headers={"Accept-Encoding": "gzip"})
     assert head.content == b"" and int(head.headers["content-length"]) == len(entry.packed["gzip"])
+
+
+def test_those_who_ask_together_have_it_packed_once(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(
+        pair.served.database,
+        "shelters",
+        *(
+            {"code": f"c{n}", "name": f"名{n}", "geom": f"POINT({LON + n / 1e4} {LAT})"}
+            for n in range(20)
+        ),
+    )
+    pair.settle()
+    worker = pair.workers[0]
+    plain = worker.get(accept_encoding="identity")
+    gate, packed = threading.Event(), 0
+    real = service.pack
+
+    def gated(content: bytes, coding: str) -> bytes:
+        nonlocal packed
+        packed += 1
+        gate.wait(30)
+        return real(content, coding)
+
+    monkeypatch.setattr(service, "pack", gated)
+    found: list[httpx.Response] = []
+    url = str(worker.client.base_url) + PATH
+    headers = {"Accept-Encoding": "gzip"}
+    threads = [
+        threading.Thread(target=lambda: found.append(httpx.get(url, headers=headers, timeout=30)))
+        for _ in range(4)
+    ]
+    leaver = socket.create_connection((worker.client.base_url.host, worker.client.base_url.port))
+    leaver.sendall(f"GET {PATH} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n".encode())
+    eventually(lambda: packed)
+    for one in threads:
+        one.start()
+    leaver.close()
+    [entry] = worker.tiles.cache.entries()
+    tallied = worker.tiles.tallies["shelters", Z]
+    eventually(lambda: tallied.memory >= 5)
+    gate.set()
+    for one in threads:
+        one.join()
+    assert packed == 1 and [one.content for one in found] == [plain.content] * 4
+    assert set(entry.packed) == {"identity", "gzip"} and not entry.packing
+
+
+def test_who_takes_no_coding_gets_none(pair: Pair) -> None:
+    put(
+        pair.served.database,
+        "shelters",
+        *(
+            {"code": f"c{n}", "name": f"名{n}" * 9, "geom": f"POINT({LON + n / 1e4} {LAT})"}
+            for n in range(20)
+        ),
+    )
+    pair.settle()
+    for _ in range(2):  # by the application, and before it
+        answer = pair.workers[0].get(accept_encoding="gzip;q=0")
+        assert "content-encoding" not in answer.headers and len(answer.content) > 1024
+        assert answer.headers["etag"].endswith('-identity"')
+
+
+def test_the_epoch_tells_clusters_and_timelines_apart(pair: Pair) -> None:
+    """The first database of two clusters has the same oid, and both count from 1."""
+    with connect(pair.cluster, pair.name) as session:
+        cluster, timeline, oid = session.execute(
+            "SELECT system_identifier, timeline_id, d.oid"
+            " FROM pg_control_system(), pg_control_checkpoint(), pg_database d"
+            " WHERE d.datname = current_database()"
+        ).fetchone()
+        session.execute("SET ROLE riskmap_api")
+        said = session.execute(f"SELECT {IDENTITY}").fetchone()[0]
+    assert said == f"{cluster % 2**64:x}-{oid:x}-{timeline:08X}"
+    assert len({one.feed.epoch for one in pair.workers}) == 1
+    assert pair.workers[0].feed.epoch == hashlib.blake2b(said.encode(), digest_size=6).hexdigest()
 
 
 def test_a_restored_database_confirms_nothing_of_the_old_one(

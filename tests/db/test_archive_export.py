@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sqlite3
 from collections.abc import Iterator
@@ -325,6 +326,15 @@ def test_a_disk_that_is_full_at_the_very_end(
     monkeypatch.undo()
     done = write(served.database, path)
     assert done.rendered == 0 and as_live(served, path) == done.tiles
+
+
+def test_what_is_no_file_is_not_made_one(served: Served, tmp_path: Path) -> None:
+    """As /dev/null would be, by who may write there."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="regular file"):
+        write(served.database, path)
+    assert path.is_fifo() and not part_of(path).exists()
 
 
 def test_an_empty_city_has_no_archive(cluster: Cluster, migrated: str, tmp_path: Path) -> None:

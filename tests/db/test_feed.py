@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from feedrows import ACTOR, CELL, HALF, act, cell, feed, point, points, psql, rows
 from sqlalchemy import text
 
+from riskmap.db import feed as feeds
 from riskmap.db.cluster import Cluster
+from riskmap.db.feed import Feed
 from riskmap.db.sessions import Actor, Database
 
 STATEMENTS = (
@@ -313,3 +318,34 @@ def test_the_audit_names_the_revision(database: Database) -> None:
     )
     who = (ACTOR.name, "riskmap_api", ACTOR.request_id)
     assert found == [(*who, "insert", "shelters", 3, 1), (*who, "update", "shelters", 3, 2)]
+
+
+def test_a_loss_is_said_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where the database was never there: a line a second would bury all others."""
+    real, tried = database.connect_directly, 0
+
+    async def refused() -> Any:
+        nonlocal tried
+        tried += 1
+        if tried in (4, 8):
+            connection = await real()
+            await connection.close()  # lost as soon as it is used
+            return connection
+        raise OSError("refused")
+
+    async def follow() -> None:
+        follower = Feed(database)
+        follower.start()
+        while tried < 12:
+            await asyncio.sleep(0.01)
+        await follower.stop()
+
+    monkeypatch.setattr(feeds, "_RETRY_S", (0.0,))
+    monkeypatch.setattr(database, "connect_directly", refused)
+    with caplog.at_level(logging.DEBUG, logger="riskmap"):
+        asyncio.run(follow())
+    levels = [one.levelno for one in caplog.records if "change feed" in one.getMessage()]
+    assert levels[0] == logging.WARNING and len(levels) >= 10
+    assert set(levels[1:]) == {logging.DEBUG}

@@ -15,9 +15,10 @@ from riskmap.catalog.registry import load_catalog
 from riskmap.crs.datum import Datum
 from riskmap.db.feed import Change
 from riskmap.features.query import FeatureQuery
+from riskmap.tiles import packing
 from riskmap.tiles.cache import Entry, TileCache
 from riskmap.tiles.grid import GRIDS, WORLD_M, Address
-from riskmap.tiles.packing import accepted, pack
+from riskmap.tiles.packing import accepted, accepted_bytes, pack
 from riskmap.tiles.question import Question
 
 CATALOG = load_catalog()
@@ -223,6 +224,17 @@ def test_tiles_in_degrees_are_dropped_where_they_lie(grid: str) -> None:
 )
 def test_the_coding_is_what_the_client_takes(header: str | None, coding: str) -> None:
     assert accepted(header) == coding
+
+
+def test_long_headers_are_read_and_not_remembered() -> None:
+    before = packing._known.cache_info().currsize, packing._known_bytes.cache_info().currsize
+    for n in range(50):
+        header = f"x{n}{'y' * 1000}, br;q=0, zstd"
+        assert accepted(header) == accepted_bytes(header.encode()) == "zstd"
+    assert before == (
+        packing._known.cache_info().currsize,
+        packing._known_bytes.cache_info().currsize,
+    )
 
 
 @pytest.mark.parametrize("coding", ["br", "gzip", "zstd", "identity"])

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Annotated
+from collections.abc import Coroutine
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
@@ -15,6 +14,7 @@ from sqlalchemy import text
 
 from riskmap.access.keys import Caller
 from riskmap.access.store import read_audit
+from riskmap.api.context import Context
 from riskmap.api.deps import Ctx, Who, integer, needs, parameters
 from riskmap.db.migrate import code_head
 from riskmap.errors import UnavailableError
@@ -23,6 +23,9 @@ router = APIRouter(tags=["service"])
 health = APIRouter(tags=["service"])
 
 _PATIENCE_S = 5.0
+_looks: Final[set[asyncio.Task[Any]]] = set()  # the loop itself keeps none alive
+
+_T = TypeVar("_T")
 
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -36,15 +39,7 @@ async def livez() -> dict[str, str]:
 @health.get("/readyz", summary="就绪 Ready", response_model=None)
 async def readyz(ctx: Ctx) -> Response:
     """Say whether requests can be answered: database reached, schema right."""
-    async with _in_time(), ctx.database.read_async() as session:
-        # Asking a database that was never migrated for the table's rows would be a fault.
-        stands = await session.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
-        if not stands.scalar_one():
-            raise UnavailableError("schema.not_ready", current="-", head=code_head())
-        current = (
-            await session.execute(text("SELECT version_num FROM alembic_version"))
-        ).scalar_one_or_none()
-        has_city = (await session.execute(text("SELECT count(*) FROM city"))).scalar_one() > 0
+    current, has_city = await _in_time(_looked(ctx))
     head = code_head()
     if current != head:
         raise UnavailableError("schema.not_ready", current=current, head=head)
@@ -58,14 +53,37 @@ async def readyz(ctx: Ctx) -> Response:
     return JSONResponse(body, headers=NO_STORE)
 
 
-@asynccontextmanager
-async def _in_time() -> AsyncIterator[None]:
+async def _looked(ctx: Context) -> tuple[str | None, bool]:
+    """Return the database's schema, and whether it has a city."""
+    async with ctx.database.read_async() as session:
+        # Asking a database that was never migrated for the table's rows would be a fault.
+        stands = await session.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
+        if not stands.scalar_one():
+            raise UnavailableError("schema.not_ready", current="-", head=code_head())
+        current = (
+            await session.execute(text("SELECT version_num FROM alembic_version"))
+        ).scalar_one_or_none()
+        has_city = (await session.execute(text("SELECT count(*) FROM city"))).scalar_one() > 0
+    return current, has_city
+
+
+async def _in_time(work: Coroutine[Any, Any, _T]) -> _T:
     """Call a database that does not answer away: one that hangs ends no statement by itself."""
-    try:
-        async with asyncio.timeout(_PATIENCE_S):
-            yield
-    except TimeoutError as error:
-        raise UnavailableError("database.timeout") from error
+    task = asyncio.create_task(work)
+    _looks.add(task)
+    task.add_done_callback(_ended)
+    done, _ = await asyncio.wait({task}, timeout=_PATIENCE_S)
+    if not done:
+        # Not awaited: of a database that hangs the cancelling hangs as well.
+        task.cancel()
+        raise UnavailableError("database.away")
+    return task.result()
+
+
+def _ended(task: asyncio.Task[Any]) -> None:
+    _looks.discard(task)
+    if not task.cancelled():
+        task.exception()  # asked for: nobody may be waiting for it any more
 
 
 @router.get("/me", summary="调用者 Who am I", response_model=None)

@@ -30,6 +30,8 @@ from riskmap.tiles.service import TileService
 
 MVT: Final = "application/vnd.mapbox-vector-tile"
 DROPPED: Final = "X-Riskmap-Dropped"
+# Where a request carries what was tried for it here: the question's key and the ended task.
+TRIED: Final = "riskmap.tile"
 _MARK: Final = "/tiles/"
 # What the questions that are remembered may take: one without filters takes some 2 kB.
 _MOST_BYTES: Final = 96 << 20
@@ -209,21 +211,26 @@ class TileEdge:
         if not self._tiles.feed.fresh:
             return None
         encodings = dict(scope["headers"]).get(b"accept-encoding", b"")
-        work = asyncio.ensure_future(self._ready(question, encodings))
+        work = asyncio.create_task(self._ready(question, encodings))
         left = asyncio.ensure_future(_left(receive))
         try:
             await asyncio.wait({work, left}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 raise LeftError
-            return None if work.exception() is not None else work.result()
+            # A tile that took long to fail is not tried once more.
+            scope[TRIED] = question.key, work
+            if work.exception() is not None:
+                return None
+            entry, current = work.result()
+            return entry if current else None
         finally:
             work.cancel()
             left.cancel()
 
-    async def _ready(self, question: Question, encodings: bytes) -> Entry | None:
+    async def _ready(self, question: Question, encodings: bytes) -> tuple[Entry, bool]:
         entry, current = await self._tiles.get(question)
         await self._tiles.packed(entry, accepted_bytes(encodings))
-        return entry if current else None
+        return entry, current
 
     def _answer(
         self, scope: Scope, question: Question, made: Entry | None = None

@@ -13,14 +13,16 @@ from riskmap.api.asking import check_datum
 from riskmap.api.context import Context
 from riskmap.api.deps import Ctx, Who, integer, parameters
 from riskmap.api.query import feature_query
-from riskmap.api.tile_edge import Headers, headers_of, shared_headers, tags_in
+from riskmap.api.tile_edge import TRIED, Headers, headers_of, shared_headers, tags_in
 from riskmap.catalog.spec import Layer
 from riskmap.crs.datum import Datum
 from riskmap.errors import InputError
 from riskmap.features import read
 from riskmap.features.exports import LeftError
+from riskmap.features.query import FeatureQuery
 from riskmap.features.read import Facts
 from riskmap.tiles import roads
+from riskmap.tiles.cache import Entry
 from riskmap.tiles.grid import WEB_MERCATOR_QUAD, Address, address
 from riskmap.tiles.packing import accepted
 from riskmap.tiles.question import Question
@@ -29,7 +31,8 @@ router = APIRouter(tags=["tiles"])
 
 MAX_LAYERS = 16
 # What may depend on the city's box or its own system, which are no part of the address.
-_OF_THE_CITY: Final = frozenset({"bbox-crs", "filter-crs", "datum"})
+_OF_ITS_SYSTEM: Final = frozenset({"bbox-crs", "filter-crs"})
+_OF_THE_CITY: Final = _OF_ITS_SYSTEM | {"datum"}
 _LOOK_EVERY_S: Final = 0.25
 # Nginx says it of a client that left; nobody reads it.
 _CLIENT_LEFT: Final = 499
@@ -92,7 +95,7 @@ async def answer(
             ctx.tiles.count(question, "confirmed")
             return _response(304, shared_headers(question, tag))
     try:
-        entry, current = await _unless_left(request, ctx.tiles.get(question))
+        entry, current = await _unless_left(request, _tile(request, ctx, question))
     except LeftError:
         return Response(status_code=_CLIENT_LEFT)
     content, coding = await ctx.tiles.packed(
@@ -104,6 +107,12 @@ async def answer(
         headers = [(name, value) for name, value in headers if name != b"etag"]
         headers.append((b"warning", _STALE))
     return _response(200 if entry.mvt else 204, headers, content)
+
+
+async def _tile(request: Request, ctx: Context, question: Question) -> tuple[Entry, bool]:
+    key, tried = request.scope.get(TRIED, (None, None))
+    found: tuple[Entry, bool] = await (tried if key == question.key else ctx.tiles.get(question))
+    return found
 
 
 async def _question(
@@ -121,11 +130,12 @@ async def _question(
     srid = None if facts is None else facts.local_srid
     taken = ("datum", *more)
     queries = tuple(feature_query(request, one, who, *taken, local_srid=srid) for one in layers)
-    if facts is not None and queries:
-        _check_datum(queries[0].datum, facts)
     pairs = request.query_params.multi_items()
     asked = tuple(sorted(pair for pair in pairs if pair[0] != "lang"))
-    return Question((asked, who.reads_restricted), queries, place, with_roads)
+    question = Question((asked, who.reads_restricted), queries, place, with_roads)
+    if queries:
+        await _check_datum(ctx, queries[0], question)
+    return question
 
 
 def _response(status: int, headers: Headers, content: bytes = b"") -> Response:
@@ -153,18 +163,22 @@ async def _unless_left(request: Request, work: Awaitable[_T]) -> _T:
 
 
 async def _facts(request: Request, ctx: Context, layers: Sequence[Layer]) -> Facts | None:
-    """Return what the filters and the datum depend on of the city: most tiles ask for neither."""
-    if not layers or not _OF_THE_CITY & request.query_params.keys():
+    """Return what the filters depend on of the city: those of most tiles do not."""
+    if not layers or not _OF_ITS_SYSTEM & request.query_params.keys():
         return None
     async with ctx.database.read_async() as session:
         return await read.facts(session, layers[0])
 
 
-def _check_datum(datum: Datum, facts: Facts) -> None:
-    if datum is Datum.BD09:
+async def _check_datum(ctx: Context, query: FeatureQuery, question: Question) -> None:
+    """Refuse a datum that tiles do not have, or that cannot serve this city."""
+    if query.datum is Datum.BD09:
         expected = f"{Datum.WGS84}, {Datum.GCJ02}"
-        raise InputError("tile.datum", parameter="datum", value=datum, expected=expected)
-    check_datum(datum, facts)
+        raise InputError("tile.datum", parameter="datum", value=query.datum, expected=expected)
+    # A tile that we hold was asked for before, and its datum found right: that takes no SQL.
+    if query.datum is not Datum.WGS84 and ctx.tiles.cache.get(question.key) is None:
+        async with ctx.database.read_async() as session:
+            check_datum(query.datum, await read.facts(session, query.layer))
 
 
 def names_of(layers: str, *, parameter: str = "layers") -> list[str]:

@@ -21,7 +21,7 @@ from riskmap.catalog.spec import Geometry, Layer
 from riskmap.errors import NotFoundError
 from riskmap.features import read
 from riskmap.i18n import Lang, say
-from riskmap.tiles import matrix_sets, roads
+from riskmap.tiles import cells, matrix_sets, roads
 from riskmap.tiles.grid import GRIDS, MAX_ZOOM, WEB_MERCATOR_QUAD, Grid, address
 from riskmap.units import Bbox
 
@@ -38,6 +38,7 @@ CONFORMANCE: Final = tuple(
 )
 TILEJSON: Final = "application/json"
 _DIMENSIONS: Final = {Geometry.POINT: 0, Geometry.LINE: 1, Geometry.POLYGON: 2}
+_TYPES: Final = {"String": "string", "Number": "integer"}  # of a cell's fields, in JSON Schema
 _WORLD: Final = Bbox(-180, -90, 180, 90)
 # All but the network, which has no fields to filter by; `collections=roads,...` asks for it.
 _COLLECTIONS: Final = "collections"
@@ -222,7 +223,7 @@ async def tile(
 _PUBLIC: Final = {"Cache-Control": "no-cache", "Vary": "Accept-Language"}
 _ROADS_LAYER: Final = {
     "id": roads.NAME,
-    "fields": {"road_class": "String", "bridge": "Boolean", "tunnel": "Boolean", "level": "Number"},
+    "fields": roads.FIELDS,
     "minzoom": 5,
     "maxzoom": MAX_ZOOM,
 }
@@ -324,6 +325,8 @@ def _layer(layer: Layer, grid: Grid, who: Caller, lang: Lang) -> dict[str, Any]:
     dimension = _DIMENSIONS.get(layer.geometry)
     visible = layer.visible(restricted=who.reads_restricted)
     shown = {one.name: property_of(one, lang) for one in visible if one.in_tile}
+    if layer.tile.cluster:
+        shown |= {name: {"type": _TYPES[kind]} for name, kind in cells.FIELDS.items()}
     names = matrix_sets.matrices(grid)
     return {
         "id": layer.id,
@@ -343,10 +346,11 @@ def _limits_of(layer: Layer) -> dict[str, int]:
 
 def _vector_layer(layer: Layer, who: Caller, lang: Lang) -> dict[str, Any]:
     visible = layer.visible(restricted=who.reads_restricted)
+    fields = {one.name: one.label.in_(lang) for one in visible if one.in_tile}
     return {
         "id": layer.id,
         "description": layer.title.in_(lang),
-        "fields": {one.name: one.label.in_(lang) for one in visible if one.in_tile},
+        "fields": fields | cells.FIELDS if layer.tile.cluster else fields,
         "minzoom": layer.tile.min_zoom,
         "maxzoom": layer.tile.max_zoom,
     }

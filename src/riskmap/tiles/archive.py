@@ -105,6 +105,9 @@ async def export(
         The database is away, or a tile took too long. What was rendered is kept.
     """
     output = output.resolve()
+    if output.exists() and not output.is_file():
+        # /dev/null would be a file from then on.
+        raise InputError("option.output", parameter="-o", file=output, reason="no regular file")
     plan = Plan(
         database=await _identity(database),
         schema=archive_meta.schema(layers, with_roads=with_roads),

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, exists, func, not_, or_, select, t
 from sqlalchemy.dialects.postgresql import psycopg
 
 from riskmap.catalog.spec import Layer
+from riskmap.db.feed import IDENTITY
 from riskmap.db.sessions import AsyncReadSession
 from riskmap.db.tables import FEED, ROAD_EDGES
 from riskmap.features.where import table_for
@@ -27,15 +28,7 @@ _CELLS_ZOOM: Final = 14
 
 async def identity(session: AsyncReadSession) -> str:
     """Tell this database from any other, a copy restored from a backup included."""
-    row: Any = (
-        await session.execute(
-            text(
-                "SELECT (SELECT system_identifier FROM pg_control_system()),"
-                " (SELECT oid FROM pg_database WHERE datname = current_database())"
-            )
-        )
-    ).one()
-    return f"{row[0]:x}-{row[1]:x}"
+    return str((await session.execute(text(f"SELECT {IDENTITY}"))).scalar_one())
 
 
 async def position(session: AsyncReadSession) -> int:

@@ -26,15 +26,6 @@ _TYPES: Final = {
     Kind.NUMBER: "Number",
     Kind.BOOLEAN: "Boolean",
 }
-_CELLS: Final = {"cell": "String", **dict.fromkeys(("n", *cells.COUNTS, "top"), "Number")}
-_ROADS: Final = {
-    "road_class": "String",
-    "bridge": "Boolean",
-    "tunnel": "Boolean",
-    "level": "Number",
-    "name": "String",
-    "oneway": "String",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +64,7 @@ def schema(layers: Sequence[Layer], *, with_roads: bool) -> str:
             ]
             for layer in layers
         },
-        "roads": _ROADS if with_roads else None,
+        "roads": roads.FIELDS if with_roads else None,
     }
     text = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(text).hexdigest()[:16]
@@ -122,7 +113,7 @@ def _described(layer: Layer, about: About) -> dict[str, Any]:
         "description": f"{layer.title.zh} {layer.title.en}",
         "minzoom": max(layer.tile.min_zoom, about.zooms[0]),
         "maxzoom": min(layer.tile.max_zoom, about.zooms[1]),
-        "fields": fields | _CELLS if layer.tile.cluster else fields,
+        "fields": fields | cells.FIELDS if layer.tile.cluster else fields,
     }
 
 
@@ -132,5 +123,5 @@ def _roads(about: About) -> dict[str, Any]:
         "description": " ".join(say("archive.roads", lang) for lang in ("zh", "en")),
         "minzoom": about.zooms[0],
         "maxzoom": about.zooms[1],
-        "fields": _ROADS,
+        "fields": roads.FIELDS,
     }

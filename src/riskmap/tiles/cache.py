@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -32,8 +33,12 @@ class Entry:
         Its bytes by content coding; `identity` is there from the start.
     wanted
         How often it was asked for.
+    late
+        Whether it lacks what may have been committed longer ago than the bound.
     wire, tags
         What the HTTP side keeps of it, ready to be sent, and the ETags that stand for it.
+    packing
+        Its packing, while it is packed.
     """
 
     question: Question
@@ -42,8 +47,10 @@ class Entry:
     dropped: Mapping[str, int]
     packed: dict[str, bytes] = field(default_factory=dict)
     wanted: int = 1
+    late: bool = False
     wire: dict[str, Any] = field(default_factory=dict)
     tags: set[bytes] = field(default_factory=set)
+    packing: dict[str, asyncio.Task[bytes]] = field(default_factory=dict)
     digest: str = ""
     size: int = 0
 

@@ -46,6 +46,8 @@ _WORLD_BITS: Final = 31
 _SUMS: Final = ("sum_x", "sum_y", "sum_id")
 # The levels by the names of their counts; n0 is null, not assessed.
 COUNTS: Final = {"n1": 1, "n2": 2, "n3": 3, "n4": 4, "n0": None}
+# What a cell carries beside the layer's own fields, and their types as TileJSON names them.
+FIELDS: Final = {"cell": "String", **dict.fromkeys(("n", *COUNTS, "top"), "Number")}
 
 
 def is_point(geom: ColumnElement[Any]) -> ColumnElement[bool]:

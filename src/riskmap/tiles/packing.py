@@ -21,14 +21,28 @@ _GZIP_WINDOW: Final = 31  # 15 bits, and a gzip header around them
 LEAST_BYTES: Final = 256
 
 
-@lru_cache(maxsize=1024)
+# A browser's header is some 30 bytes; the answers to longer ones are not remembered, since a client
+# chooses their length.
+_MOST_HEADER: Final = 256
+
+
 def accepted(header: str | None) -> str:
     """Return the coding to send, by Accept-Encoding (RFC 9110 section 12.5.3).
 
     Of those that a client wants equally much the first of `CODINGS`; identity where it takes none.
     """
+    header = header or ""
+    return _known(header) if len(header) <= _MOST_HEADER else _accepted(header)
+
+
+def accepted_bytes(header: bytes) -> str:
+    """Return what `accepted` does, for a header as it came."""
+    return _known_bytes(header) if len(header) <= _MOST_HEADER else _accepted(_text(header))
+
+
+def _accepted(header: str) -> str:
     weights: dict[str, float] = {}
-    for part in (header or "").lower().split(","):
+    for part in header.lower().split(","):
         name, _, parameters = part.partition(";")
         name, weight = name.strip(), 1.0
         key, _, value = parameters.partition("=")
@@ -44,10 +58,16 @@ def accepted(header: str | None) -> str:
     return best if weights.get(best, others) > 0 else IDENTITY
 
 
+_known = lru_cache(maxsize=1024)(_accepted)
+
+
+def _text(header: bytes) -> str:
+    return header.decode("latin-1")
+
+
 @lru_cache(maxsize=1024)
-def accepted_bytes(header: bytes) -> str:
-    """Return what `accepted` does, for a header as it came."""
-    return accepted(header.decode("latin-1"))
+def _known_bytes(header: bytes) -> str:
+    return _accepted(_text(header))
 
 
 def pack(content: bytes, coding: str) -> bytes:

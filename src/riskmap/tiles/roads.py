@@ -27,6 +27,15 @@ from riskmap.tiles.grid import EXTENT, Grid
 
 # The layer's name in a tile and in its address: no layer of features may have it.
 NAME: Final = "roads"
+# What a line carries, and its types as TileJSON names them; the last two from `_SINGLE_ZOOM` on.
+FIELDS: Final = {
+    "road_class": "String",
+    "bridge": "Boolean",
+    "tunnel": "Boolean",
+    "level": "Number",
+    "name": "String",
+    "oneway": "String",
+}
 # Widest line with its casing, 24 px across: 12 px = 96 units beyond the edge.
 BUFFER: Final = 96
 # From which zoom each class is drawn; a class that is not named here, from `_LATEST` on.

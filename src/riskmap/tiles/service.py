@@ -18,9 +18,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Coroutine, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from riskmap.db.feed import Change, Feed
+from riskmap.db.feed import FRESH_S, Change, Feed
 from riskmap.db.sessions import Database
 from riskmap.errors import RiskmapError, UnavailableError
 from riskmap.tiles.cache import Entry, TileCache, touched
@@ -41,6 +41,8 @@ _ATTEMPTS: Final = 3
 # What was asked for so often is rendered again when it is dropped, before somebody waits for it.
 _HOT: Final = 3
 _MOST_REHEATED: Final = 64
+
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -115,8 +117,8 @@ class TileService:
             if isinstance(error, TimeoutError):
                 raise UnavailableError("database.timeout") from error
             raise
-        self.count(question, "rendered")
-        return found, True
+        self.count(question, "stale" if found.late else "rendered")
+        return found, not found.late
 
     def confirm(self, question: Question, tag: str) -> bool:
         """Say whether a client's copy with this ETag is current: without SQL, and without it.
@@ -144,7 +146,13 @@ class TileService:
             return entry.mvt, IDENTITY
         content = entry.packed.get(coding)
         if content is None:
-            content = await asyncio.to_thread(pack, entry.mvt, coding)
+            work = entry.packing.get(coding)
+            if work is None:
+                packing = asyncio.to_thread(pack, entry.mvt, coding)
+                work = entry.packing[coding] = self._started(packing)
+                work.add_done_callback(lambda _: entry.packing.pop(coding, None))
+            # Who leaves does not take it from the others.
+            content = await asyncio.shield(work)
             self.cache.pack(entry, coding, content)
         return content, coding
 
@@ -184,7 +192,7 @@ class TileService:
                 self._land(question.key, flight)
                 flight.task.cancel()
 
-    def _started(self, work: Coroutine[Any, Any, Entry]) -> asyncio.Task[Entry]:
+    def _started(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -216,6 +224,7 @@ class TileService:
             if changes is not None and epoch == self.feed.epoch and not touched(question, changes):
                 self.cache.put(entry)
                 break
+            entry.late = time.perf_counter() - began > FRESH_S
         return entry
 
     # ------------------------------------------------------------------ changes
@@ -237,8 +246,10 @@ class TileService:
         while self._reheated:
             _, question = self._reheated.popitem(last=False)
             try:
-                entry = await self._join(question)
-            except RiskmapError as error:
+                # Whoever asks for it meanwhile joins in: it must not hang for ever.
+                async with asyncio.timeout(_RENDER_S):
+                    entry = await self._join(question)
+            except (RiskmapError, TimeoutError) as error:
                 log.debug("tile not rendered ahead: %s", error)
             else:
                 entry.wanted = _HOT - 1  # one more who asks, and it is hot again
