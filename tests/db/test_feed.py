@@ -349,3 +349,35 @@ def test_a_loss_is_said_once(
     levels = [one.levelno for one in caplog.records if "change feed" in one.getMessage()]
     assert levels[0] == logging.WARNING and len(levels) >= 10
     assert set(levels[1:]) == {logging.DEBUG}
+
+
+def test_a_fault_of_a_listener_does_not_end_the_following(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged, and the next beginning tells everybody to forget what he has."""
+    told: list[int | None] = []
+
+    def listener(changes: Any) -> None:
+        told.append(None if changes is None else len(changes))
+        if told == [None, 1]:
+            raise ZeroDivisionError
+
+    async def follow() -> None:
+        feed = Feed(database)
+        feed.listen(listener)
+        feed.start()
+        try:
+            assert await feed.wait_fresh(30)
+            await asyncio.to_thread(act, database, points(1))
+            async with asyncio.timeout(30):
+                while told != [None, 1, None]:
+                    await asyncio.sleep(0.01)
+            await asyncio.to_thread(act, database, "UPDATE shelters SET name = 'x'")
+            async with asyncio.timeout(30):
+                while told != [None, 1, None, 1]:
+                    await asyncio.sleep(0.01)
+        finally:
+            await feed.stop()
+
+    asyncio.run(follow())
+    assert "ZeroDivisionError" in caplog.text

@@ -128,6 +128,7 @@ class Feed:
         self.epoch = ""
         self.connected = False
         self._told_lost = False
+        self._failures = 0
 
     def listen(self, listener: Listener) -> None:
         """Have changes told, in their order; None: anything may have changed."""
@@ -174,29 +175,32 @@ class Feed:
             self._task = None
 
     async def _run(self) -> None:
-        failures = 0
         while True:
             try:
-                async with asyncio.timeout(_ANSWER_S + 10):
-                    connection = await self._database.connect_directly()
+                await self._follow()
             except (psycopg.Error, OSError, TimeoutError) as error:
                 self._say_lost(error)
-            else:
-                try:
-                    await self._begin(connection)
-                    failures = 0
-                    while True:
-                        if await self._ask(connection):
-                            await self._wait(connection)
-                except (psycopg.Error, OSError, TimeoutError) as error:
-                    self._say_lost(error)
-                finally:
-                    self.connected = False
-                    # Not awaited for long: of a server that hangs the farewell hangs as well.
-                    with contextlib.suppress(TimeoutError, psycopg.Error, OSError):
-                        await asyncio.wait_for(connection.close(), 1.0)
-            await asyncio.sleep(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
-            failures += 1
+            except Exception:  # who follows no more would be missed by every tile
+                log.exception("change feed")
+                # Some listeners may not have been told: the next begin tells all of them to forget.
+                self.epoch = ""
+            await asyncio.sleep(_RETRY_S[min(self._failures, len(_RETRY_S) - 1)])
+            self._failures += 1
+
+    async def _follow(self) -> None:
+        async with asyncio.timeout(_ANSWER_S + 10):
+            connection = await self._database.connect_directly()
+        try:
+            await self._begin(connection)
+            self._failures = 0
+            while True:
+                if await self._ask(connection):
+                    await self._wait(connection)
+        finally:
+            self.connected = False
+            # Not awaited for long: of a server that hangs the farewell hangs as well.
+            with contextlib.suppress(TimeoutError, psycopg.Error, OSError):
+                await asyncio.wait_for(connection.close(), 1.0)
 
     def _say_lost(self, error: BaseException) -> None:
         # Once for each loss: the service's own log is no place for a line a second.

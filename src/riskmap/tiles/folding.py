@@ -63,3 +63,5 @@ class Folder:
             except RiskmapError as error:
                 log.debug("cells are not folded: %s", error)
                 self._news.set()
+            except Exception:  # unfolded they are right as well: tried again at the next change
+                log.exception("cells are not folded")

@@ -12,6 +12,7 @@ from riskmap.crs.datum import Datum
 from riskmap.db.feed import Corners
 from riskmap.features.query import FeatureQuery
 from riskmap.tiles import roads
+from riskmap.tiles.archive_meta import CONTENT
 from riskmap.tiles.boxes import mercator_box
 from riskmap.tiles.grid import Address
 
@@ -64,7 +65,7 @@ class Question:
             boxes[roads.NAME] = mercator_box(self.place, buffer=roads.BUFFER)
         place = self.place
         key = (tuple(boxes), self.asked, place.grid.id, place.zoom, place.x, place.y)
-        said = repr((key, __version__)).encode()
+        said = repr((key, __version__, CONTENT)).encode()
         object.__setattr__(self, "key", key)
         object.__setattr__(self, "boxes", boxes)
         object.__setattr__(self, "scope", hashlib.blake2b(said, digest_size=8).hexdigest())
