@@ -106,7 +106,7 @@ prove-api: $(dev_stamp) ## 按接口定义长时间随机请求 | ask what the A
 	$(VENV)/bin/python -m pytest -m prove tests/client/test_schemathesis.py $(ARGS)
 
 prove-demo: $(dev_stamp) $(wanted_page) ## 演示市:另一个种子,逐部分比对;各级别样式 | the demo city of another seed, and part by part; styles at every zoom
-	$(VENV)/bin/python -m pytest -m prove tests/unit/test_demo_files.py tests/unit/test_demo_ground.py tests/unit/test_demo_streets.py tests/browser/test_styles_page.py $(ARGS)
+	$(VENV)/bin/python -m pytest -m prove tests/unit/test_demo_files.py tests/unit/test_demo_ground.py tests/unit/test_demo_layers.py tests/unit/test_demo_streets.py tests/browser/test_styles_page.py tests/browser/test_archive_page.py $(ARGS)
 
 prove-import: $(dev_stamp) ## 上传导入时随机 kill -9 服务与 PostgreSQL,50 次;日本避难所全部数据 | kill -9 of service and PostgreSQL during uploads' imports, 50 times; all of Japan's shelters
 	$(VENV)/bin/python -m pytest -m prove tests/client/test_prove_import.py tests/client/test_import_service.py tests/db/test_import_truths.py $(ARGS)

@@ -118,7 +118,9 @@ def expected(served: Served, order: str) -> list[int]:
 @pytest.mark.parametrize("order", ORDERS)
 def test_pages_forward_and_back_are_the_whole_in_order(served: Served, order: str) -> None:
     want = expected(served, order)
-    for limit in (1, 10, ROWS, ROWS + 1):
+    # Page by page of one where many are equal and some null; elsewhere four at a time will do.
+    few = 1 if "risk_level" in order else 4
+    for limit in (few, 10, ROWS, ROWS + 1):
         pages = walk(served, f"{PATH}?sortby={order}&limit={limit}")
         assert ids(pages) == want
         assert link(pages[0], "prev") is None
@@ -127,7 +129,7 @@ def test_pages_forward_and_back_are_the_whole_in_order(served: Served, order: st
         if back:
             assert link(back[-1], "prev") is None
             assert link(back[0], "next") is not None
-        if limit == 1:
+        if limit == few:
             break_even = pages[len(pages) // 2]
             assert link(break_even, "prev") and link(break_even, "next")
 

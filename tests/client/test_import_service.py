@@ -152,7 +152,7 @@ def test_the_service_answers_while_an_import_runs(place: Place) -> None:
 
 def test_a_stopped_service_puts_the_job_back_and_the_next_start_ends_it(place: Place) -> None:
     key = editor(place)
-    path = write(place.cwd, 2, rows=200_000)
+    path = write(place.cwd, 2, rows=60_000)
     with database(place) as session:
         old = state(session)
         with place.serving() as service:
@@ -167,7 +167,7 @@ def test_a_stopped_service_puts_the_job_back_and_the_next_start_ends_it(place: P
             assert state(session) == old
         with place.serving() as service:
             assert ended(service, key, number)["status"] == "done"
-        assert state(session)[0] == old[0] + 200_100
+        assert state(session)[0] == old[0] + 60_100
 
 
 @pytest.mark.prove

@@ -19,7 +19,7 @@ from api_help import Served, eventually, serving
 from riskmap.db.cluster import Cluster
 from riskmap.db.sessions import Actor
 
-ROWS = 200_000
+ROWS = 120_000
 MB = 1 << 20
 # What a million may cost, ten batches and the libraries' own buffers. The index of a FlatGeobuf
 # is GDAL's, about 100 bytes for each feature.

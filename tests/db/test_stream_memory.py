@@ -15,7 +15,7 @@ from conftest import copy_of, drop, open_database
 from riskmap.db.cluster import Cluster
 from riskmap.db.sessions import Actor
 
-ROWS = 300_000
+ROWS = 160_000
 MOST_MB = 50
 DATABASE = "test_long_answers"
 

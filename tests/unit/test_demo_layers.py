@@ -209,11 +209,14 @@ def complaints() -> str:
     return str(error.value)
 
 
+# The whole city is made in memory, which takes most of a minute: `make prove-demo`.
+@pytest.mark.prove
 @pytest.mark.parametrize("spoil", SPOILT, ids=lambda spoil: spoil.__name__.strip("_"))
 def test_the_checks_see_what_is_wrong(spoil: Callable[[Layers], None]) -> None:
     assert SPOILT[spoil] in complaints()
 
 
+@pytest.mark.prove
 def test_a_draw_that_the_ground_cannot_give_is_an_error() -> None:
     ground, _ = city()
     places = places_module.Places(ground)

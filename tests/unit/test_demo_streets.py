@@ -19,6 +19,10 @@ from riskmap.roads.edges import MOTOR_CLASSES, ROAD_CLASSES, RoadEdges
 from riskmap.roads.osm import read_osm_pbf
 from seeds_help import SEEDS, people_of, streets_of, terrain_of
 
+# `make test` compares the files that are made with those that are committed, byte by byte, and
+# imports these; what the streets of any seed must be is for who changes them: `make prove-demo`.
+pytestmark = pytest.mark.prove
+
 # Slip roads exist where carriageways are apart; `road` says that somebody knows no better.
 NOT_DRAWN = {"secondary_link", "tertiary_link", "road"}
 
