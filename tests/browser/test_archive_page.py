@@ -20,11 +20,12 @@ from riskmap.db.cluster import Cluster
 from riskmap.tiles.archive_list import folder_of
 
 # Cells, cells nearer, single points, and beyond the archive's last zoom.
+FAR, NEAR = "#8/36.37/120.35", "#13/36.32/120.32"
 CAMERAS = (
     "#10.5/36.33/120.33",
     "#16.5/36.3205/120.3205",
-    pytest.param("#8/36.37/120.35", marks=pytest.mark.prove),
-    pytest.param("#13/36.32/120.32", marks=pytest.mark.prove),
+    pytest.param(FAR, marks=pytest.mark.prove),
+    pytest.param(NEAR, marks=pytest.mark.prove),
 )
 LAST_ZOOM = 14
 
@@ -144,7 +145,7 @@ def test_layers_and_people_come_from_it_too(browser: Any, both: Both) -> None:
         for one in both.served.get("/overview").json()["layers"]
         if one["role"] == "population"
     )
-    with opened(browser, both.archived, f"{CAMERAS[2]}?layers={people}") as seen:
+    with opened(browser, both.archived, f"{NEAR}?layers={people}") as seen:
         assert asked(seen, "/tiles/") == [] and asked(seen, "/archives/")
 
 
@@ -159,12 +160,12 @@ def test_an_archive_that_went_leaves_the_page_to_the_service(browser: Any, both:
             route.fulfill(response=answer, json=told)
 
         seen.page.route("**/overview", lie)
-        seen.page.goto(f"{both.archived}/{CAMERAS[0]}")
+        seen.page.goto(f"{both.archived}/{FAR}")
         ready(seen.page)
         assert asked(seen, "/tiles/") and complaints(seen) == []
         assert "地图截至" not in seen.page.locator("#status-facts").inner_text()
     with watched(browser, both.archived) as seen:
         seen.page.route("**/archives/*", lambda route: route.abort())
-        seen.page.goto(f"{both.archived}/{CAMERAS[0]}")
+        seen.page.goto(f"{both.archived}/{FAR}")
         ready(seen.page)
         assert asked(seen, "/tiles/")
