@@ -115,7 +115,7 @@ prove-features: $(dev_stamp) ## 一万个随机过滤条件与独立求值对比
 	$(VENV)/bin/python -m pytest -m prove tests/client/test_prove_features.py tests/client/test_injection.py $(ARGS)
 
 prove-tiles: $(dev_stamp) ## 两个服务进程,一万次写入与读取:提交一秒后不再有旧瓦片 | two services, 10,000 writes and reads: no old tile a second after a commit
-	$(VENV)/bin/python -m pytest -m prove tests/client/test_prove_tiles.py $(ARGS)
+	$(VENV)/bin/python -m pytest -m prove tests/client/test_prove_tiles.py tests/db/test_cells.py $(ARGS)
 
 lint: $(dev_stamp) ## 代码风格 | lint and format check
 	$(VENV)/bin/ruff check
