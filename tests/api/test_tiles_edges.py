@@ -312,3 +312,13 @@ def test_the_layers_of_these_tests_are_what_they_say() -> None:
         "lines": Geometry.LINE,
         "areas": Geometry.POLYGON,
     }
+
+
+def test_a_line_that_runs_back_over_itself_is_whole(served: Served) -> None:
+    """North along the edge of two tiles, back south, and half the way north again."""
+    west, _, _, north = holding(MERCATOR, 12, *mercator(120.4, 36.3)).bounds()
+    side = MERCATOR.width / 2**12
+    turns = [(west, north - dy * side) for dy in (0.8, -0.7, 0.8, 0.3, 0.8)]
+    for count in (3, 4, 5):
+        check_union(served, "lines", 12, turns[:count])
+        check_union(served, "lines", 8, turns[:count])

@@ -11,6 +11,8 @@ import psycopg
 import pytest
 from feedrows import psql, rows
 from sqlalchemy import text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import ClauseElement, Executable
 
 from riskmap.catalog.registry import load_catalog
 from riskmap.db.cluster import Cluster
@@ -21,6 +23,22 @@ from riskmap.tiles.folding import fold
 from riskmap.tiles.grid import WEB_MERCATOR_QUAD
 
 CATALOG = load_catalog()
+
+
+class Explained(Executable, ClauseElement):
+    """EXPLAIN of a statement."""
+
+    inherit_cache = False
+
+    def __init__(self, statement: Any) -> None:
+        self.statement = statement
+
+
+@compiles(Explained)
+def _explained(element: Explained, compiler: Any, **options: Any) -> str:
+    return f"EXPLAIN {compiler.process(element.statement, **options)}"
+
+
 LAYER = CATALOG["geohazard-points"]
 EVERY = (1, 2, 3, 4, None)
 # West, south, east, north: several cells of zoom 11, the border of two tiles among them.
@@ -220,3 +238,13 @@ def test_a_writer_that_is_rolled_back_leaves_nothing(cluster: Cluster, database:
             session.execute("SELECT 1 / 0")
         assert rows(database, "SELECT * FROM cell_deltas") == []
         assert agree(database) == 0
+
+
+def test_a_cell_of_one_finds_its_point_by_the_index(database: Database) -> None:
+    """PostgreSQL adds ids up to a numeric: compared as such, each tile would read the layer."""
+    for bbox in (None, BOX):
+        statement = cells.cells(FeatureQuery(layer=LAYER, bbox=bbox), WEB_MERCATOR_QUAD, 0)
+        with database.read() as session:
+            session.execute(text("SET LOCAL enable_seqscan = off"))
+            found = session.execute(Explained(statement), {"x": 0, "y": 0})
+            assert f"Index Scan using pk_{LAYER.table}" in "\n".join(found.scalars())

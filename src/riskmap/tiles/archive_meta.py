@@ -17,7 +17,7 @@ from riskmap.tiles import cells, roads
 from riskmap.tiles.grid import EXTENT
 
 #: Counted up with every change of what is in a tile that no declaration shows.
-CONTENT: Final = 1
+CONTENT: Final = 2
 #: Where our own members stand in the metadata.
 OURS: Final = "riskmap"
 # TileJSON 3 knows of three types.

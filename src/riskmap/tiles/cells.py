@@ -77,6 +77,9 @@ def cells(query: FeatureQuery, grid: Grid, z: int) -> Select[Any]:
         for total, tile in (("sum_x", X), ("sum_y", Y))
     )
     mark = func.ST_MakePoint(*marks)
+    # Of the id's own type: PostgreSQL adds bigints up to a numeric, which no index of ids knows: it
+    # read the whole layer for each tile. Only a sum of one id fits that type.
+    alone = case((counted.c.n == 1, cast(counted.c.sum_id, only.c.id.type)))
     worst = case(*((counted.c[f"n{level}"] > 0, level) for level in (1, 2, 3, 4)))
     return select(
         only.c.id,
@@ -85,7 +88,7 @@ def cells(query: FeatureQuery, grid: Grid, z: int) -> Select[Any]:
         name.label("cell"),
         *(cast(counted.c[name], BigInteger).label(name) for name in ("n", *COUNTS)),
         worst.label("top"),
-    ).select_from(counted.outerjoin(only, (counted.c.n == 1) & (only.c.id == counted.c.sum_id)))
+    ).select_from(counted.outerjoin(only, only.c.id == alone))
 
 
 def _stored(query: FeatureQuery, z: int) -> Select[Any]:
