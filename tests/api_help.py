@@ -26,6 +26,8 @@ from riskmap.db.base import METADATA
 from riskmap.db.city import write_city
 from riskmap.db.cluster import Cluster
 from riskmap.db.sessions import Actor, Database
+from riskmap.demo.load import layers_folder, load_demo, read_files
+from riskmap.roads.graphs import Graphs
 from riskmap.settings import Settings
 
 CATALOG = load_catalog()
@@ -163,6 +165,21 @@ def serving(
     finally:
         database.dispose()
         drop(cluster, name)
+
+
+@contextmanager
+def serving_the_demo(cluster: Cluster, template: str) -> Iterator[Served]:
+    """Serve the demo city, as it is committed."""
+    with serving(cluster, template, city=False) as served:
+        load_demo(
+            served.database,
+            CATALOG,
+            Graphs(served.settings.data_dir, served.database),
+            read_files(layers_folder()),
+            actor=Actor("test"),
+            progress=lambda _: None,
+        )
+        yield served
 
 
 def make_keys(database: Database) -> dict[str, str]:

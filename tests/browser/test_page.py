@@ -12,14 +12,10 @@ from typing import Any
 import pytest
 from shapely.geometry import box, shape
 
-from api_help import Served, listening, serving
+from api_help import Served, listening, serving_the_demo
 from browser_help import LAPTOP, WALL, Watched, a_browser, colours, ready, watched
 from riskmap.app import create_app
-from riskmap.catalog.registry import load_catalog
 from riskmap.db.cluster import Cluster
-from riskmap.db.sessions import Actor
-from riskmap.demo.load import layers_folder, load_demo, read_files
-from riskmap.roads.graphs import Graphs
 
 # 40 m at the city's latitude: more than half a symbol at zoom 16, where a pixel is a metre.
 NEAR_DEG = 40 / 111_000 / 0.8
@@ -78,17 +74,11 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def demo(cluster: Cluster, migrated: str) -> Iterator[Demo]:
-    with serving(cluster, migrated, city=False) as served:
-        load_demo(
-            served.database,
-            load_catalog(),
-            Graphs(served.settings.data_dir, served.database),
-            read_files(layers_folder()),
-            actor=Actor("test"),
-            progress=lambda _: None,
-        )
-        with listening(create_app(served.settings)) as port:
-            yield Demo(served, f"http://127.0.0.1:{port}")
+    with (
+        serving_the_demo(cluster, migrated) as served,
+        listening(create_app(served.settings)) as port,
+    ):
+        yield Demo(served, f"http://127.0.0.1:{port}")
 
 
 @pytest.fixture(scope="module")

@@ -15,14 +15,11 @@ import mapbox_vector_tile
 import pytest
 from shapely.geometry import shape
 
-from api_help import listening, serving
+from api_help import listening, serving_the_demo
 from browser_help import PATIENCE_MS, Watched, a_browser, colours, watched
 from riskmap.app import create_app
 from riskmap.catalog.registry import load_catalog
 from riskmap.db.cluster import Cluster
-from riskmap.db.sessions import Actor
-from riskmap.demo.load import layers_folder, load_demo, read_files
-from riskmap.roads.graphs import Graphs
 from riskmap.tiles.styles.tokens import THEMES, TOKENS
 from riskmap.web.page import BUILT
 
@@ -46,17 +43,11 @@ map.once('idle', () => { window.idle = true; });
 
 @pytest.fixture(scope="module")
 def demo(cluster: Cluster, migrated: str) -> Iterator[str]:
-    with serving(cluster, migrated, city=False) as served:
-        load_demo(
-            served.database,
-            load_catalog(),
-            Graphs(served.settings.data_dir, served.database),
-            read_files(layers_folder()),
-            actor=Actor("test"),
-            progress=lambda _: None,
-        )
-        with listening(create_app(served.settings)) as port:
-            yield f"http://127.0.0.1:{port}"
+    with (
+        serving_the_demo(cluster, migrated) as served,
+        listening(create_app(served.settings)) as port,
+    ):
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")

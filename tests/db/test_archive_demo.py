@@ -5,14 +5,10 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from api_help import serving
+from api_help import serving_the_demo
 from archive_help import live, places, read, same, write
-from riskmap.catalog.registry import load_catalog
 from riskmap.db.city import read_city
 from riskmap.db.cluster import Cluster
-from riskmap.db.sessions import Actor
-from riskmap.demo.load import layers_folder, load_demo, read_files
-from riskmap.roads.graphs import Graphs
 
 SAMPLE = 60
 
@@ -20,15 +16,7 @@ SAMPLE = 60
 def test_a_sample_of_the_demo_city_is_the_live_map(
     cluster: Cluster, migrated: str, tmp_path: Path
 ) -> None:
-    with serving(cluster, migrated, city=False) as served:
-        load_demo(
-            served.database,
-            load_catalog(),
-            Graphs(served.settings.data_dir, served.database),
-            read_files(layers_folder()),
-            actor=Actor("test"),
-            progress=lambda _: None,
-        )
+    with serving_the_demo(cluster, migrated) as served:
         with served.database.read() as session:
             city = read_city(session)
         path = tmp_path / "demo.pmtiles"
