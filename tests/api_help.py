@@ -227,6 +227,23 @@ def eventually(true: Any, tries: int = 1500) -> None:
     raise AssertionError("it never came true")
 
 
+def streaming(database: Database) -> list[int]:
+    """Return the server processes that feed a stream: their last word was about its cursor.
+
+    The service's own threads ask now and then too, and are none of these.
+    """
+    with database.own(Actor("test")) as session:
+        return list(
+            session.execute(
+                text(
+                    "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND usename = 'riskmap_api' AND state <> 'idle'"
+                    " AND query ~* '^(declare|fetch)'"
+                )
+            ).scalars()
+        )
+
+
 def backends(database: Database) -> list[int]:
     """Return the server processes of the API's role, busy with a request."""
     with database.own(Actor("test")) as session:

@@ -35,6 +35,7 @@ from api_help import (
     eventually,
     listening,
     serving,
+    streaming,
 )
 from riskmap.app import create_app
 from riskmap.catalog.spec import Geometry, Kind
@@ -702,8 +703,8 @@ def test_a_stream_that_breaks_does_not_look_whole(large: Served, form: str) -> N
             assert answer.status_code == 200
             pieces = answer.iter_raw()
             next(pieces)
-            eventually(lambda: len(backends(large.database)) == 1)
-            (process,) = backends(large.database)
+            eventually(lambda: len(streaming(large.database)) == 1)
+            (process,) = streaming(large.database)
             with large.database.own(Actor("test")) as session:
                 session.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": process})
             for _ in pieces:

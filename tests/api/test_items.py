@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import delete, text
 from starlette.testclient import TestClient
 
-from api_help import CATALOG, Served, backends, eventually, listening, serving
+from api_help import CATALOG, Served, backends, eventually, listening, serving, streaming
 from riskmap.app import create_app
 from riskmap.catalog.spec import Geometry
 from riskmap.db import sessions
@@ -459,7 +459,8 @@ def test_a_stream_that_breaks_does_not_look_whole(large: Served) -> None:
             assert answer.status_code == 200
             pieces = answer.iter_raw()
             next(pieces)
-            (process,) = backends(large.database)
+            eventually(lambda: len(streaming(large.database)) == 1)
+            (process,) = streaming(large.database)
             with large.database.own(Actor("test")) as session:
                 session.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": process})
             for _ in pieces:
