@@ -644,12 +644,12 @@ def test_whoever_waits_for_a_graph_holds_no_connection(
     monkeypatch.setattr(graphs, "PATIENCE_S", 0.05)
     app = create_app(served.settings)
     service = app.state.context.analysis
-    held = service._graphs._lock  # somebody else is building
+    held = service.ground.graphs._lock  # somebody else is building
     with TestClient(app) as client, held:
         for _ in range(served.settings.pool_size + 2):
             answer = client.post("/analysis/response-circles", json={"points": [START]})
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-        assert service._database.engine.pool.checkedout() == 0
+        assert service.ground.database.engine.pool.checkedout() == 0
         assert client.get("/readyz").status_code == 200
     with TestClient(app) as client:
         assert client.post("/analysis/response-circles", json={"points": [START]}).is_success

@@ -17,7 +17,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 from grid_city import COLUMNS, ROWS, TRAP, build, place  # noqa: E402
 
 from api_help import Served, serving  # noqa: E402
-from riskmap.analysis import service  # noqa: E402
+from riskmap.analysis import ground  # noqa: E402
 from riskmap.db.cluster import Cluster  # noqa: E402
 from riskmap.db.sessions import Actor  # noqa: E402
 
@@ -267,7 +267,7 @@ def test_a_team_that_comes_between_two_reads(
     served.put("rescue-teams", {"code": "T1", "geom": at((0, 0)), "kind": "fire_station"})
     served.put("geohazard-points", {"code": "G", "geom": at((3, 0)), "risk_level": 1})
     reads = 0
-    anchored = service.AnalysisService._anchored
+    anchored = ground.Ground.anchored
 
     def then_another_team(self: Any, *arguments: Any) -> Any:
         nonlocal reads
@@ -277,7 +277,7 @@ def test_a_team_that_comes_between_two_reads(
             served.put("rescue-teams", {"code": "T2", "geom": at((3, 0)), "kind": "fire_station"})
         return found
 
-    monkeypatch.setattr(service.AnalysisService, "_anchored", then_another_team)
+    monkeypatch.setattr(ground.Ground, "anchored", then_another_team)
     told = served.get("/analysis/coverage").json()
     assert told["teams"] == {"available": 2, "away": 0}
     assert told["major"] == {"count": 1, "covered": 1}

@@ -7,7 +7,7 @@ the start it came from is the team.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -92,7 +92,7 @@ class Teams:
         raise IndexError(team)
 
 
-def teams_of(layers: Iterable[LayerRows], known: dict[str, Phases]) -> Teams:
+def teams_of(layers: Iterable[LayerRows], known: Mapping[str, Phases]) -> Teams:
     """Return the teams with their clocks: the team's own turnout, or that of its kind."""
     found = tuple(layers)
     free, profile, start_ms = [], [], []

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from riskmap.analysis.anchors import Anchors
-from riskmap.analysis.search import TravelTimes
+import numpy as np
+
+from riskmap.analysis.anchors import MAX_SNAP_M, OFF_ROAD_MPS, Anchors
+from riskmap.analysis.ground import Ground, facts, snap_places
+from riskmap.analysis.response import MAX_MINUTES, METHOD, check_place
+from riskmap.analysis.search import TravelTimes, search
+from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.analysis.store import Phases, phases_of
+from riskmap.catalog.spec import Role
+from riskmap.errors import InputError
 from riskmap.units import MS_PER_S, UNREACHED, LonLat
 
-# Fields of a layer of teams that an answer tells, where the layer has them.
-TEAM_FIELDS: Final = (
-    "code",
-    "name",
-    "name_en",
-    "kind",
-    "tier",
-    "level",
-    "specialties",
-    "personnel",
-    "on_duty_personnel",
-    "duty_status",
-    "turnout_s",
-)
 # A team in one of these states does not come: it is listed apart, not left out.
 AWAY: Final = frozenset({"dispatched", "off"})
 
@@ -39,7 +33,7 @@ class ReachQuery:
 def arrivals(
     teams: Anchors,
     times: TravelTimes,
-    known: dict[str, Phases],
+    known: Mapping[str, Phases],
     profile: str,
     minutes: float,
     access_ms: int,
@@ -98,3 +92,50 @@ def split_by_duty(found: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], li
     ordered = sorted(found, key=lambda team: (team["arrival_s"], team["id"]))
     come = [team for team in ordered if team.get("duty_status") not in AWAY]
     return come, [team for team in ordered if team.get("duty_status") in AWAY]
+
+
+def reach(ground: Ground, query: ReachQuery, watch: Stopwatch) -> dict[str, Any]:
+    """List the teams that reach a place in time, those who cannot come apart.
+
+    Raises
+    ------
+    InputError
+        A parameter cannot be, or (422) the place has no road near.
+    UnavailableError
+        There is no city or no road network yet.
+    """
+    if not 0 < query.minutes <= MAX_MINUTES:
+        raise InputError(
+            "response.minutes", parameter="minutes", value=query.minutes, most=MAX_MINUTES
+        )
+    moment = ground.now()
+    check_place(query.place, moment.city.bbox, "lon,lat")
+    names = sorted({phases.profile for phases in moment.phases.values()})
+    networks = {profile: ground.network(moment, profile) for profile in names}
+    default = networks[moment.default_profile]
+    place = snap_places(default, (query.place,), "lon,lat")
+    limit_ms = round(query.minutes * 60 * MS_PER_S)
+    layers = ground.catalog.with_role(Role.TEAM)
+    found: list[dict[str, Any]] = []
+    for profile, network in networks.items():
+        # The place may be out of reach for one way of moving and not for another.
+        here = network.snapper.snap(network.to_local([query.place]), MAX_SNAP_M)
+        if not here.found.all():
+            continue
+        access_ms = int(np.ceil(here.distance_m[0] / OFF_ROAD_MPS * MS_PER_S))
+        with watch.stage("search"):
+            times = search(network.graph, here, [0], limit_ms, reverse=True)
+        for teams in ground.anchored(layers, network).values():
+            found += arrivals(teams, times, moment.phases, profile, query.minutes, access_ms)
+    come, away = split_by_duty(found)
+    return {
+        "lon": query.place.lon,
+        "lat": query.place.lat,
+        "minutes": query.minutes,
+        "snap_distance_m": round(float(place.distance_m[0]), 1),
+        "teams": come,
+        "unavailable": away,
+        "off_road_mps": OFF_ROAD_MPS,
+        "method": METHOD,
+        **facts(default, moment, *names),
+    }

@@ -156,7 +156,7 @@ def read_phases(session: ReadSession) -> dict[str, Phases]:
     return {row.kind: _phases(row) for row in session.execute(select(RESPONSE_PHASES))}
 
 
-def phases_of(known: dict[str, Phases], kind: str | None) -> Phases:
+def phases_of(known: Mapping[str, Phases], kind: str | None) -> Phases:
     """Return the phases of a kind of team, or the default ones for a kind without its own.
 
     Raises

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from riskmap.analysis.coverage import MAX_LISTED, CoverageQuery
 from riskmap.analysis.reach import ReachQuery
 from riskmap.analysis.response import ResponseQuery
-from riskmap.analysis.service import Stopwatch
+from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.api.deps import Ctx, integer, number, parameters
 from riskmap.crs.datum import Datum, check_city, move_answer, place_in_wgs84, read_datum
 from riskmap.db.city import find_city

@@ -47,7 +47,8 @@ def circle(
     import orjson
 
     from riskmap.analysis.response import ResponseQuery
-    from riskmap.analysis.service import AnalysisService, Stopwatch
+    from riskmap.analysis.service import AnalysisService
+    from riskmap.analysis.stopwatch import Stopwatch
     from riskmap.catalog.registry import load_catalog
     from riskmap.roads.graphs import Graphs
 
