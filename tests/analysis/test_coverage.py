@@ -17,7 +17,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 from grid_city import COLUMNS, ROWS, TRAP, build, place  # noqa: E402
 
 from api_help import Served, serving  # noqa: E402
-from riskmap.analysis import ground  # noqa: E402
+from riskmap.analysis import covering, ground  # noqa: E402
 from riskmap.db.cluster import Cluster  # noqa: E402
 from riskmap.db.sessions import Actor  # noqa: E402
 
@@ -214,7 +214,7 @@ def test_a_second_answer_searches_nothing(town: Any, monkeypatch: pytest.MonkeyP
     def refuse(*_: Any) -> None:
         raise AssertionError("searched again")
 
-    monkeypatch.setattr(service, "first_arrivals", refuse)
+    monkeypatch.setattr(covering, "first_arrivals", refuse)
     began = time.perf_counter()
     assert ask(served, minutes=7) == first
     assert ask(served, minutes=9)["minutes"] == 9
