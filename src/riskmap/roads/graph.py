@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -60,6 +61,10 @@ class RoadGraph:
         Whether the arc runs along its edge's direction.
     rev_indptr, rev_head, rev_cost_ms, rev_edge, rev_forward
         The same arcs by the node they enter, for searches toward a point.
+    road_class : int16[m]
+        Class of each edge, as an index into `classes`.
+    classes
+        Names of road classes.
     """
 
     revision: str
@@ -86,6 +91,8 @@ class RoadGraph:
     rev_cost_ms: Ints
     rev_edge: Ints
     rev_forward: Flags
+    road_class: npt.NDArray[np.int16]
+    classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
         # Threads share the graph: a write would change the answers of all of them.
@@ -162,7 +169,7 @@ class RoadGraph:
         OSError
             It cannot be written; an older copy stays.
         """
-        meta = {"revision": self.revision, "profile": self.profile, "srid": self.srid}
+        meta: dict[str, object] = {name: getattr(self, name) for name in _META}
         counts = {"nodes": self.node_count, "edges": self.edge_count, "arcs": len(self.head)}
         write_folder(folder, {name: getattr(self, name) for name in _ARRAYS}, meta | counts)
 
@@ -181,6 +188,7 @@ class RoadGraph:
                 revision=meta["revision"],
                 profile=meta["profile"],
                 srid=meta["srid"],
+                classes=tuple(meta["classes"]),
                 **{name: arrays[name] for name in _ARRAYS},
             )
         except KeyError as error:
@@ -192,7 +200,8 @@ class RoadGraph:
         return graph
 
 
-_ARRAYS = tuple(f.name for f in fields(RoadGraph) if f.name not in {"revision", "profile", "srid"})
+_META = ("revision", "profile", "srid", "classes")
+_ARRAYS = tuple(f.name for f in fields(RoadGraph) if f.name not in _META)
 
 
 def build_graph(
@@ -208,6 +217,10 @@ def build_graph(
     length_m: npt.ArrayLike,
     forward_ms: npt.ArrayLike,
     backward_ms: npt.ArrayLike,
+    road_class: Sequence[str] | None = None,
+    stops: npt.ArrayLike | None = None,
+    turns: npt.ArrayLike | None = None,
+    u_turns: bool = True,
 ) -> RoadGraph:
     """Build the graph of one profile. The order of the rows does not matter to the result.
 
@@ -247,6 +260,10 @@ def build_graph(
     _require(bool(np.isfinite(points).all()), "xy")
     _require(length.shape == (count,) and bool((length >= 0).all()), "length_m")
 
+    classes, codes = np.unique(
+        [""] * count if road_class is None else road_class, return_inverse=True
+    )
+    _require(codes.size == count, "road_class")
     node_id, inverse = np.unique(np.concatenate([starts, ends]), return_inverse=True)
     place = np.zeros((len(node_id), 2))
     place[inverse[:count]] = points[bounds[:-1]]
@@ -275,6 +292,8 @@ def build_graph(
         length_m=length[by_place],
         xy=points[vertex],
         offsets=new_bounds,
+        road_class=codes.reshape(-1).astype(np.int16)[by_place],
+        classes=tuple(classes.tolist()),
         **compressed_arcs(len(node_id), edge_from, edge_to, forward, backward),
     )
 
