@@ -15,7 +15,7 @@ from riskmap.roads.osm import read_osm_pbf
 from riskmap.roads.osm_turns import RestrictionTags
 from riskmap.roads.report import describe
 from riskmap.roads.speeds import TimeFactor, TimeFactors
-from riskmap.roads.turns import banned_turns
+from riskmap.roads.turns import banned_passages
 from riskmap.units import UNREACHED
 
 # Node 1 in the middle, arms to 2..5; way 6 passes node 1, one-way from 6 to 7; way 7 does so both
@@ -185,7 +185,7 @@ EDGES = np.array([[20, 1, 2], [10, 3, 1], [30, 1, 4], [40, 1, 1], [50, 4, 5]])
 
 
 def bans(*rows):
-    return banned_turns(EDGES, np.array(rows, dtype=np.int64).reshape(-1, 4)).tolist()
+    return banned_passages(EDGES, np.array(rows, dtype=np.int64).reshape(-1, 4)).tolist()
 
 
 def test_a_mandatory_turn_bans_all_other_exits():
@@ -204,7 +204,7 @@ def test_a_ban_is_itself_and_what_does_not_fit_is_none():
             assert bans([*row, mandatory]) == []
     assert bans() == []
     nothing = np.empty((0, 3), dtype=np.int64)
-    assert banned_turns(nothing, np.array([[1, 2, 3, 1]])).shape == (0, 3)
+    assert banned_passages(nothing, np.array([[1, 2, 3, 1]])).shape == (0, 3)
 
 
 def test_against_a_loop_in_plain_python():
@@ -226,7 +226,7 @@ def test_against_a_loop_in_plain_python():
             if must:
                 allowed = {r[2] for r in fit if r[:2] == [f, v] and r[3]}
                 expected |= {(f, v, e) for e, at in ends.items() if v in at and e not in allowed}
-        assert banned_turns(edges, rows).tolist() == sorted(map(list, expected))
+        assert banned_passages(edges, rows).tolist() == sorted(map(list, expected))
 
 
 # ---------------------------------------------------------------- hours

@@ -20,7 +20,7 @@ from riskmap.db.tables import FEED, ROAD_EDGES, ROAD_PROFILES, ROAD_SPEEDS, ROAD
 from riskmap.errors import InputError, UnavailableError
 from riskmap.roads.edges import RoadEdges, Turn
 from riskmap.roads.graph import RoadGraph, build_graph
-from riskmap.roads.turns import NO_TURNS, banned_turns
+from riskmap.roads.turns import NO_TURNS, banned_passages
 from riskmap.units import MS_PER_S, UNREACHED, WGS84, Bbox
 
 # What the triggers call the network in the feed: edges, turns, profiles, speeds and factors count.
@@ -248,7 +248,7 @@ def read_graph(session: ReadSession, *, profile: str, srid: int, revision: str) 
         backward_ms=_times(metres, np.array(backward, dtype=float)),
         road_class=classes,
         stops=np.array(stops, dtype=bool),
-        turns=banned_turns(ends_of, _stored_turns(session)) if rules.obeys_turns else NO_TURNS,
+        turns=banned_passages(ends_of, _stored_turns(session)) if rules.obeys_turns else NO_TURNS,
         u_turns=rules.u_turns,
     )
 

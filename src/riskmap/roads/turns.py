@@ -13,7 +13,7 @@ NO_TURNS: Final[Ids] = np.empty((0, 3), dtype=np.int64)
 NO_TURNS.flags.writeable = False
 
 
-def banned_turns(edges: Ids, restrictions: Ids) -> Ids:
+def banned_passages(edges: Ids, restrictions: Ids) -> Ids:
     """Return the banned passages between the edges of one profile.
 
     A mandatory turn bans every other exit of its junction, turning round included; where several
