@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -198,8 +198,14 @@ class TravelTimes:
 
     def reached_edges(self) -> ReachedEdges:
         """Return the reached parts of all edges; they feed the drawing."""
+        given: Any = (*self.kernel_input, self.wanted_edges())
+        count, *arrays = reached_parts(*given)
+        return ReachedEdges(*(array[:count] for array in arrays))
+
+    def wanted_edges(self) -> Ints:
+        """Return the edges of which a part is reached, int32[e], each once."""
         side, labels = self._arcs, self._labels
-        wanted = reached_edges(
+        found: Ints = reached_edges(
             labels.touched,
             self._count,
             self.graph.has_turns,
@@ -214,9 +220,7 @@ class TravelTimes:
             side.back_ms,
             self._begun[0],
         )
-        given: Any = (*self.kernel_input, wanted)
-        count, *arrays = reached_parts(*given)
-        return ReachedEdges(*(array[:count] for array in arrays))
+        return found
 
     @cached_property
     def _begun(self) -> tuple[npt.NDArray[Any], ...]:
@@ -230,6 +234,33 @@ class TravelTimes:
             self.start_ms[order],
             order.astype(np.int32),
         )
+
+    @property
+    def labels(self) -> Labels:
+        """The labels of the search, and the arcs that its parents are indices of."""
+        side, labels = self._arcs, self._labels
+        return Labels(
+            labels.dist_ms, labels.source, labels.parent, side.near_label, side.far_label,
+            side.edge, side.forward, side.ahead, side.cost_ms, side.out_ms, side.back_ms,
+        )  # fmt: skip
+
+    def node_ms_of(self, node: int) -> int:
+        """Return the time of one node, milliseconds, `UNREACHED` past the limit."""
+        return int(self._nodes.dist_ms[node])
+
+    def arcs_into(self, node: int) -> Ints:
+        """Return the arcs that lead to a node, in the order of the search."""
+        graph = self.graph
+        if self.reverse:
+            rows = slice(graph.indptr[node], graph.indptr[node + 1])
+            names = (graph.rev_forward_arc, graph.rev_backward_arc)
+            edge, forward = graph.arc_edge[rows], graph.arc_forward[rows]
+        else:
+            rows = slice(graph.rev_indptr[node], graph.rev_indptr[node + 1])
+            names = (graph.forward_arc, graph.backward_arc)
+            edge, forward = graph.rev_edge[rows], graph.rev_forward[rows]
+        found: Ints = np.where(forward, names[0][edge], names[1][edge])
+        return found
 
     @property
     def kernel_input(self) -> Any:
@@ -252,6 +283,25 @@ class TravelTimes:
             *self._begun,
             self.limit_ms,
         )
+
+
+class Labels(NamedTuple):
+    """What a search wrote, for those who follow its ways; see `Side` and `kernels.Workspace`.
+
+    The arrays are those of the search itself: they hold as long as its `TravelTimes` does.
+    """
+
+    ms: Ints
+    source: Ints
+    parent: Ints
+    near: Ints
+    far: Ints
+    edge: Ints
+    forward: npt.NDArray[np.bool_]
+    ahead: bool
+    cost_ms: Ints
+    out_ms: Ints
+    back_ms: Ints
 
 
 @dataclass(frozen=True, slots=True)
