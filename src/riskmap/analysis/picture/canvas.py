@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from xml.sax.saxutils import escape
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +10,7 @@ import shapely
 
 from riskmap.analysis.picture.frame import Frame, Room, path, text_width
 from riskmap.analysis.picture.looks import LOOKS, PLACE, UNCOVERED, Look
-from riskmap.analysis.picture.marks import numbered, painted, pill, place_mark, ring_mark
+from riskmap.analysis.picture.marks import numbered, painted, pill, place_mark, plain, ring_mark
 from riskmap.analysis.picture.shapes import Feature, Roads, Shapes, geometry
 from riskmap.catalog.shapes import LOOK_OF_STATE, Level
 from riskmap.catalog.symbols import hazard_parts, resource_parts, svg
@@ -155,7 +154,7 @@ class Canvas:
                     f'<text x="{spot[0]:.1f}" y="{spot[1] + 4.5:.1f}" text-anchor="middle"'
                     f' font-size="{_LABEL_PX}" fill="{self.tokens["map-label"]}"'
                     f' stroke="{self.tokens["halo"]}" stroke-width="3" paint-order="stroke"'
-                    f' stroke-linejoin="round">{escape(text)}</text>'
+                    f' stroke-linejoin="round">{plain(text)}</text>'
                 )
 
 

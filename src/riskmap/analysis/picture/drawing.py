@@ -80,7 +80,7 @@ def draw(
         rows=[
             Row(_swatch(one, theme), one.label)
             for one in (*bands[::-1], *(one for one in layers if one.look != BAND))
-            if one.label is not None
+            if one.label is not None and one.features
         ],
         levels=canvas.levels,
         notes=notes,
@@ -115,16 +115,14 @@ def _rings(layers: Sequence[Shapes]) -> list[Shapes]:
             "geometry": mapping(ring),
             "properties": {"label": f"{value:g} 分 min"},
         }
-        rings.append(
-            Shapes(features=[feature], look=name, label=Text(f"≤ {value:g} 分", f"≤ {value:g} min"))
-        )
+        rings.append(Shapes(features=[feature], look=name, label=Text(f"≤ {value:g} 分", "min")))
     return rings[::-1]
 
 
 def _swatch(shapes: Shapes, theme: Theme) -> str:
     """Return what the legend shows of some shapes, in a box of 24 by 24."""
     if shapes.look == PLACE:
-        return place_mark(12, 12, theme)
+        return f'<g transform="translate(12 12) scale(0.8)">{place_mark(0, 0, theme)}</g>'
     if (look := LOOKS.get(shapes.look)) is not None:
         area = look.fill is not None
         return painted("M2 5H22V19H2z" if area else "M1 17 8 9l7 5 8-8", look, theme)

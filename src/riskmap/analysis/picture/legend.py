@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-from xml.sax.saxutils import escape
 
 from riskmap.analysis.picture.frame import Frame, text_width
 from riskmap.analysis.picture.looks import LOOKS
-from riskmap.analysis.picture.marks import FONT, hatches, scale_mark, wind_arrow
+from riskmap.analysis.picture.marks import FONT, hatches, plain, scale_mark, wind_arrow
 from riskmap.catalog.shapes import LEVELS, Level
 from riskmap.catalog.spec import RISK_LEVELS, Text
 from riskmap.catalog.symbols import hazard_parts, svg
@@ -65,12 +64,12 @@ def around_the_map(
     wind = (
         ""
         if wind_from_deg is None
-        else wind_arrow(right - 60, frame.top + 46, wind_from_deg, theme)
+        else wind_arrow(right - 84, frame.top + 46, wind_from_deg, theme)
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH_PX}" height="{HEIGHT_PX}"'
         f' viewBox="0 0 {WIDTH_PX} {HEIGHT_PX}" font-family="{FONT}" role="img">'
-        f"<title>{escape(title.zh)} {escape(title.en)}</title>"
+        f"<title>{plain(title.zh)} {plain(title.en)}</title>"
         f'<defs><clipPath id="map"><rect {map_rect}/></clipPath>{hatches(used, theme)}</defs>'
         f'<rect width="{WIDTH_PX}" height="{HEIGHT_PX}" fill="{t["panel"]}"/>'
         f"{_header(title, theme)}{_banner(theme) if synthetic else ''}"
@@ -80,7 +79,7 @@ def around_the_map(
         f'<rect {map_rect} fill="none" stroke="{t["line"]}"/>'
         f"{_panel(rows, levels, notes, frame, theme)}"
         f'<text x="{_PAD_PX}" y="{HEIGHT_PX - 10}" font-size="12" fill="{t["ink3"]}">'
-        f"{escape(_cut(footer, WIDTH_PX - 2 * _PAD_PX, 12))}</text></svg>\n"
+        f"{plain(_cut(footer, WIDTH_PX - 2 * _PAD_PX, 12))}</text></svg>\n"
     )
 
 
@@ -90,8 +89,8 @@ def _header(title: Text, theme: Theme) -> str:
     en = _cut(title.en, WIDTH_PX - 2 * _PAD_PX, 13.5)
     return (
         f'<text x="{_PAD_PX}" y="27" font-size="{zh_px:.3g}" font-weight="700" fill="{t["ink"]}">'
-        f"{escape(title.zh)}</text>"
-        f'<text x="{_PAD_PX}" y="47" font-size="13.5" fill="{t["ink2"]}">{escape(en)}</text>'
+        f"{plain(title.zh)}</text>"
+        f'<text x="{_PAD_PX}" y="47" font-size="13.5" fill="{t["ink2"]}">{plain(en)}</text>'
     )
 
 
@@ -119,7 +118,7 @@ def _panel(
         text += (
             f'<g transform="translate({left:g} {y:.1f}) scale(0.88)">{row.swatch}</g>'
             f'<text x="{left + 30:g}" y="{y + 15:.1f}" font-size="13" fill="{t["ink"]}">'
-            f"{escape(words)}</text>"
+            f"{plain(words)}</text>"
         )
         y += _ROW_PX
     bottom = frame.top + frame.height - 8
@@ -152,7 +151,7 @@ def _heading(text: str, x: float, y: float, theme: Theme) -> str:
 
 def _line(text: str, x: float, y: float, colour: str) -> str:
     return (
-        f'<text x="{x:g}" y="{y:.1f}" font-size="{_NOTE_PX}" fill="{colour}">{escape(text)}</text>'
+        f'<text x="{x:g}" y="{y:.1f}" font-size="{_NOTE_PX}" fill="{colour}">{plain(text)}</text>'
     )
 
 

@@ -35,10 +35,11 @@ class Look:
 
 
 LOOKS: Final[dict[str, Look]] = {
-    # Where help is in time; `riskmap.analysis.picture.Shapes` ranks several by `minutes`.
-    "band-5": Look(fill="band-5", opacity=0.34, stroke="band-5", width=1.8),
-    "band-10": Look(fill="band-10", opacity=0.24, stroke="band-5", width=2.2),
-    "band-15": Look(fill="band-15", opacity=0.17, stroke="band-5", width=3.4),
+    # Where help is in time; `Shapes` of the class `band` get one of these by the rank of `minutes`.
+    # Edges are thinner than on the page: a whole circle on one sheet has its holes side by side.
+    "band-5": Look(fill="band-5", opacity=0.4, stroke="band-5", width=1.0),
+    "band-10": Look(fill="band-10", opacity=0.28, stroke="band-5", width=1.4),
+    "band-15": Look(fill="band-15", opacity=0.22, stroke="band-5", width=2.0),
     # Roads that are reached, when drawn as lines.
     "reached": Look(stroke="band-10", width=1.6),
     "route": Look(stroke="jade", width=4, casing=7.5),

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from xml.sax.saxutils import escape
 
 from riskmap.analysis.picture.looks import Look
 from riskmap.catalog.tokens import TOKENS, Theme
 
+# XML knows no control characters, not even as entities; a name in the database may hold one.
+_CONTROL: Final = re.compile(r"[^\t\n -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 FONT: Final = "'Noto Sans CJK SC','PingFang SC','Microsoft YaHei',sans-serif"
+
+
+def plain(text: str) -> str:
+    """Return a text as XML has it."""
+    return escape(_CONTROL.sub("", text))
 
 
 def painted(data: str, look: Look, theme: Theme) -> str:
@@ -67,7 +75,7 @@ def numbered(x: float, y: float, text: str, theme: Theme) -> str:
     return (
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="8" fill="{t["panel"]}" stroke="{t["jade"]}"'
         f' stroke-width="1.6"/><text x="{x:.1f}" y="{y + 3.9:.1f}" text-anchor="middle"'
-        f' font-size="10.5" font-weight="700" fill="{t["ink"]}">{escape(text)}</text>'
+        f' font-size="10.5" font-weight="700" fill="{t["ink"]}">{plain(text)}</text>'
     )
 
 
@@ -78,7 +86,7 @@ def pill(x: float, y: float, width: float, text: str, theme: Theme) -> str:
         f'<rect x="{x - width / 2:.1f}" y="{y - 9.5:.1f}" width="{width:.1f}" height="19" rx="9.5"'
         f' fill="{t["panel"]}" stroke="{t["ink2"]}" stroke-width="0.8"/>'
         f'<text x="{x:.1f}" y="{y + 4.4:.1f}" text-anchor="middle" font-size="12"'
-        f' font-weight="600" fill="{t["ink"]}">{escape(text)}</text>'
+        f' font-weight="600" fill="{t["ink"]}">{plain(text)}</text>'
     )
 
 
