@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,8 @@ from riskmap.catalog.registry import Catalog
 from riskmap.catalog.spec import Layer, Role
 from riskmap.db.city import City, read_city
 from riskmap.db.sessions import Database, ReadSession
-from riskmap.errors import InputError, UnprocessableError
-from riskmap.roads.graphs import Graphs, Network
+from riskmap.errors import InputError, UnavailableError, UnprocessableError
+from riskmap.roads.graphs import Graphs, Network, Networks
 from riskmap.roads.load import profiles, roads_revision, speed_sources
 from riskmap.roads.snap import Positions
 from riskmap.units import LonLat
@@ -35,12 +35,22 @@ class Moment:
         Name of the stored network, None when there is none.
     speed_sources
         Where the speeds of each profile come from; its keys are all the profiles.
+    networks
+        What to answer with: of one revision, which may be older while a newer one is prepared.
     """
 
     city: City
     phases: Mapping[str, Phases]
     revision: str | None
     speed_sources: Mapping[str, list[str]]
+    networks: Networks | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether a newer network than that of the answer is being prepared."""
+        if self.networks is None or self.revision is None:
+            return False
+        return self.networks.outdated(self.revision)
 
     @property
     def default_profile(self) -> str:
@@ -93,12 +103,16 @@ class Ground:
         self._anchors: dict[tuple[str, str], Anchors] = {}
 
     def now(self) -> Moment:
-        """Read city, phases and the facts of the roads."""
+        """Read city, phases and the facts of the roads, and choose the networks to answer with."""
         with self.database.read() as session:
-            return read_moment(session)
+            moment = read_moment(session)
+        if moment.revision is None:
+            return moment
+        networks = self.graphs.serving(moment.revision, srid=moment.city.local_srid)
+        return replace(moment, networks=networks)
 
     def network(self, moment: Moment, profile: str) -> Network:
-        """Return the network of a profile; see `riskmap.roads.graphs.Graphs.get`.
+        """Return the network of a profile, of one revision for all profiles of an answer.
 
         Raises
         ------
@@ -108,7 +122,9 @@ class Ground:
             There are no roads yet, or their graph is still being built.
         """
         moment.check_profile(profile)
-        return self.graphs.get(moment.revision, profile=profile, srid=moment.city.local_srid)
+        if moment.networks is None:
+            raise UnavailableError("roads.none")
+        return moment.networks.get(profile)
 
     def check_kind(self, moment: Moment, kind: str | None) -> None:
         """Refuse a kind of team that nobody knows: a typo would get the default phases.
@@ -196,6 +212,8 @@ def facts(network: Network, moment: Moment, *profiles_: str) -> dict[str, Any]:
     named = profiles_ or (network.graph.profile,)
     return {
         "network_revision": network.graph.revision,
+        # The roads were changed: the same question will soon be answered with a newer revision.
+        "network_pending": moment.pending,
         "speed_source": sorted({s for name in named for s in moment.speed_sources[name]}),
         "synthetic": moment.city.synthetic,
     }
