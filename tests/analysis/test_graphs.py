@@ -258,6 +258,17 @@ def test_who_is_killed_while_building_leaves_nothing_in_the_way(
     ]
 
 
+def test_nobody_waits_for_ever_for_another_process(
+    streets: Database, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graphs, "PATIENCE_S", 0.2)
+    all_ = Graphs(data, streets)
+    with somebody_builds(all_), pytest.raises(UnavailableError) as caught:
+        all_.get(revision(streets), profile="emergency", srid=SRID)
+    assert caught.value.key == "roads.building"
+    all_.get(revision(streets), profile="emergency", srid=SRID)
+
+
 def test_a_deleted_folder_costs_a_build(streets: Database, data: Path) -> None:
     all_ = Graphs(data, streets)
     now = revision(streets)

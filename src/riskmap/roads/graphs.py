@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import logging
+import math
 import shutil
 import threading
 import time
@@ -19,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,8 @@ RETRY_S: Final = 30.0
 # A request asks for its network milliseconds after it read the revision. Not for ever: a database
 # that was restored goes back to a revision that we have seen.
 _PAST_S: Final = 10.0
+# How often somebody looks whether another process is done; a build takes seconds.
+_LOOK_S: Final = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,11 +247,12 @@ class Graphs:
         UnavailableError
             See `Networks.get`.
         """
+        until = math.inf if patience_s is None else time.monotonic() + patience_s
         if not self._lock.acquire(timeout=-1 if patience_s is None else patience_s):
             raise UnavailableError("roads.building", profile=profile)
         try:
             if networks.find(profile) is None:
-                revision, graph = self._found(networks, profile)
+                revision, graph = self._found(networks, profile, until)
                 if not networks.put(revision, profile, graph):
                     raise UnavailableError("roads.building", profile=profile)
             ready = networks.find(profile)
@@ -258,14 +262,16 @@ class Graphs:
             raise UnavailableError("roads.building", profile=profile)
         return ready
 
-    def _found(self, networks: Networks, profile: str) -> tuple[str, RoadGraph | None]:
+    def _found(
+        self, networks: Networks, profile: str, until: float
+    ) -> tuple[str, RoadGraph | None]:
         """Return a profile's graph at the networks' revision, or built at that of now."""
         try:
             # Without the lock: what is there under its name is whole.
             place = self._place(profile, networks.srid, networks.revision)
             return networks.revision, RoadGraph.load(place)
         except StoredGraphError:
-            revision, made = self._made({profile}, networks.srid)
+            revision, made = self._made({profile}, networks.srid, until)
             return revision, made[profile]
 
     def _start(self, revision: str, srid: int) -> None:
@@ -309,7 +315,7 @@ class Graphs:
                 raise UnavailableError("roads.none")
             if old is None or (old.revision, old.srid) != (revision, srid):
                 used = frozenset() if old is None else old.profiles
-                revision, made = self._made(used | set(wanted), srid)
+                revision, made = self._made(used | set(wanted), srid, math.inf)
                 new = Networks(self, revision, srid)
                 for profile, graph in made.items():
                     new.put(revision, profile, graph)
@@ -326,7 +332,9 @@ class Graphs:
                 past[name] = now
             self._past = past
 
-    def _made(self, wanted: Collection[str], srid: int) -> tuple[str, dict[str, RoadGraph | None]]:
+    def _made(
+        self, wanted: Collection[str], srid: int, until: float
+    ) -> tuple[str, dict[str, RoadGraph | None]]:
         """Return graphs of the present revision, from the disk or built and kept there.
 
         All are of one snapshot of the database; None stands for a profile without an open road.
@@ -335,8 +343,10 @@ class Graphs:
         ------
         SetupError
             The folder cannot be written to, and nothing was built yet.
+        UnavailableError
+            There are no roads, or another process was still building at the time `until`.
         """
-        with self._building(), self._database.read() as session:
+        with self._building(until, min(wanted, default="")), self._database.read() as session:
             # A request's limit would keep a busy machine from ever having its graph.
             session.limit_statements(0)
             revision = roads_revision(session)
@@ -386,11 +396,22 @@ class Graphs:
                 shutil.rmtree(old, ignore_errors=True)
 
     @contextmanager
-    def _building(self) -> Iterator[None]:
+    def _building(self, until: float, profile: str) -> Iterator[None]:
         """Hold the lock of all processes; the system gives back that of one that was killed."""
         with usable(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             lock = (self._folder / ".lock").open("w")
         with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            while not _locked(lock):
+                if time.monotonic() >= until:
+                    raise UnavailableError("roads.building", profile=profile)
+                time.sleep(_LOOK_S)
             yield
+
+
+def _locked(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
