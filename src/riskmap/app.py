@@ -27,6 +27,7 @@ from riskmap.analysis.service import AnalysisService
 from riskmap.api import (
     analysis,
     archives,
+    circles,
     collections,
     conformance,
     convert,
@@ -301,6 +302,7 @@ def create_app(settings: Settings) -> FastAPI:
         archives.router,
         styles.router,
         analysis.router,
+        circles.router,
         convert.router,
         imports.router,
         hazard_levels.router,
