@@ -323,7 +323,8 @@ def _try_constraints(
         for constraint in table.constraints
         if isinstance(constraint, CheckConstraint)
     }
-    for number, row in rows.items():
+    # All at once; row by row only to find the ones at fault.
+    for number, row in () if _fit(session, copy, rows) else rows.items():
         try:
             with session.connection.begin_nested():
                 session.execute(insert(copy), [row])
@@ -336,6 +337,17 @@ def _try_constraints(
                 RowProblem(number, ", ".join(columns), "tables.cell_rule", f"{told}; {rule}")
             )
     session.execute(text(f'DROP TABLE "{copy.name}"'))
+
+
+def _fit(session: WriteSession, copy: Table, rows: dict[int, Row]) -> bool:
+    if not rows:
+        return True
+    try:
+        with session.connection.begin_nested():
+            session.execute(insert(copy), list(rows.values()))
+    except IntegrityError:
+        return False
+    return True
 
 
 def _apply(session: WriteSession, table: Table, rows: dict[int, Row]) -> TableChange:
