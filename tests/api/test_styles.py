@@ -21,17 +21,17 @@ from starlette.testclient import TestClient
 
 from api_help import CATALOG, Served, serving
 from riskmap.app import create_app
+from riskmap.catalog import shapes
 from riskmap.catalog.spec import Role
+from riskmap.catalog.tokens import THEMES, TOKENS
 from riskmap.crs.datum import Datum
 from riskmap.db.cluster import Cluster
 from riskmap.errors import SetupError
 from riskmap.settings import load_settings
-from riskmap.tiles.styles import shapes
 from riskmap.tiles.styles.clusters import aside, steps_to
 from riskmap.tiles.styles.marks import STEPS
 from riskmap.tiles.styles.sprite import sprite, symbols_of
 from riskmap.tiles.styles.style import STYLES
-from riskmap.tiles.styles.tokens import THEMES, TOKENS
 
 WEB = Path(__file__).parents[2] / "web"
 SPEC = WEB / "node_modules/@maplibre/maplibre-gl-style-spec/dist/index.mjs"

@@ -19,8 +19,8 @@ from api_help import listening, serving_the_demo
 from browser_help import PATIENCE_MS, Watched, a_browser, colours, watched
 from riskmap.app import create_app
 from riskmap.catalog.registry import load_catalog
+from riskmap.catalog.tokens import THEMES, TOKENS
 from riskmap.db.cluster import Cluster
-from riskmap.tiles.styles.tokens import THEMES, TOKENS
 from riskmap.web.page import BUILT
 
 CENTRE = (123.0, 35.05)

@@ -13,13 +13,13 @@ from riskmap import i18n
 from riskmap.analysis.coverage import MAX_LISTED
 from riskmap.api.query import LANGS, MAX_OFFSET, MAX_TOLERANCE_M
 from riskmap.catalog.spec import Field, Kind, Layer, Text
+from riskmap.catalog.tokens import THEMES
 from riskmap.crs.datum import Datum
 from riskmap.features.formats import OF_ITEM, OF_PAGE
 from riskmap.features.history import MAX_VERSIONS
 from riskmap.features.query import DEFAULT_LIMIT, MAX_LIMIT
 from riskmap.tiles.grid import GRIDS
 from riskmap.tiles.styles.style import STYLES
-from riskmap.tiles.styles.tokens import THEMES
 
 Schema = dict[str, Any]
 

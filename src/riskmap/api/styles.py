@@ -15,6 +15,7 @@ from riskmap.api.context import Context
 from riskmap.api.deps import Ctx, Language, parameters
 from riskmap.api.links import GEOJSON, JSON, base, link
 from riskmap.catalog.spec import Role
+from riskmap.catalog.tokens import THEMES, Theme
 from riskmap.crs.datum import Datum, read_datum
 from riskmap.errors import InputError, NotFoundError
 from riskmap.features import read
@@ -23,7 +24,6 @@ from riskmap.tiles.styles.ground import Look
 from riskmap.tiles.styles.names import names
 from riskmap.tiles.styles.sprite import RATIOS, sprite, symbols_of
 from riskmap.tiles.styles.style import NAMES_PATH, STYLES, Place, RasterBase, drawn, find, style
-from riskmap.tiles.styles.tokens import THEMES, Theme
 from riskmap.units import Bbox
 
 router = APIRouter(tags=["styles"])

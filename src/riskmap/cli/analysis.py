@@ -30,6 +30,14 @@ def check_writable(file: Path, parameter: str = "--output") -> None:
         raise unwritable(file, os.strerror(errno.EACCES), parameter)
 
 
+def write(file: Path, content: bytes, parameter: str = "--output") -> None:
+    """Write a file that the command was asked for."""
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise unwritable(file, error.strerror, parameter) from error
+
+
 def circle(
     at: Annotated[str, typer.Option(help="经度,纬度 lon,lat (WGS 84)")],
     minutes: Annotated[str, typer.Option(help="分钟 Minutes")] = "5,10,15",
@@ -41,11 +49,15 @@ def circle(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="写出 GeoJSON Write GeoJSON")
     ] = None,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", help="画成 SVG Draw a map as SVG")
+    ] = None,
     timing: Annotated[bool, typer.Option(help="显示用时 Show timings")] = False,
 ) -> None:
     """响应圈:几分钟内能到哪里、有谁 Who and what is reached within so many minutes."""
     import orjson
 
+    from riskmap.analysis.pictures import circle_picture
     from riskmap.analysis.response import ResponseQuery
     from riskmap.analysis.service import AnalysisService
     from riskmap.analysis.stopwatch import Stopwatch
@@ -61,6 +73,8 @@ def circle(
         ) from None
     if output is not None:
         check_writable(output)
+    if picture is not None:
+        check_writable(picture, "--picture")
     query = ResponseQuery(
         starts=(LonLat(lon, lat),),
         minutes=wanted,
@@ -73,12 +87,13 @@ def circle(
     catalog, watch = load_catalog(), Stopwatch()
     with opened() as ready:
         graphs = Graphs(ready.settings.data_dir, ready.database)
-        answer = AnalysisService(ready.database, catalog, graphs).circle(query, watch)
+        service = AnalysisService(ready.database, catalog, graphs)
+        answer = service.circle(query, watch)
+        drawn = "" if picture is None else circle_picture(service.ground, answer)
     if output is not None:
-        try:
-            output.write_bytes(orjson.dumps(answer))
-        except OSError as error:
-            raise unwritable(output, error.strerror) from error
+        write(output, orjson.dumps(answer))
+    if picture is not None:
+        write(picture, drawn.encode(), "--picture")
     bands = answer["features"][::-1]
     table = Table("", *(f"≤ {band['properties']['minutes']:g} 分 min" for band in bands))
     table.add_row("行驶 Travel, s", *(f"{b['properties']['travel_s']:g}" for b in bands))

@@ -50,7 +50,9 @@ class RoadGraph:
     forward_ms, backward_ms : int32[m]
         Milliseconds over the whole edge, at least 1; `UNREACHED` is "not allowed".
     length_m : float64[m]
-        Length on the ground (that of `xy` is distorted by the projection).
+        Length on the ground.
+    planar_m : float32[m]
+        Length of the shape on the projection, which distorts it.
     xy : float64[v, 2]
         Vertices of all edges, metres; the first of an edge lies at its from-node.
     offsets : int64[m + 1]
@@ -93,6 +95,7 @@ class RoadGraph:
     forward_ms: Ints
     backward_ms: Ints
     length_m: Floats
+    planar_m: npt.NDArray[np.float32]
     xy: Floats
     offsets: Ids
     indptr: Ints
@@ -363,6 +366,7 @@ def build_graph(
         forward_ms=forward,
         backward_ms=backward,
         length_m=length[by_place],
+        planar_m=_planar(points[vertex], new_bounds),
         xy=points[vertex],
         offsets=new_bounds,
         road_class=class_of[by_place].astype(np.int16),
@@ -378,6 +382,17 @@ def _times(name: str, values: npt.ArrayLike, count: int) -> Ints:
     times = np.array(values, dtype=np.int32)
     _require(times.shape == (count,) and bool((times >= 1).all()), name)
     return times
+
+
+def _planar(xy: Floats, offsets: Ids) -> npt.NDArray[np.float32]:
+    """Return the length of each edge's shape, metres."""
+    steps = np.hypot(*np.diff(xy, axis=0).T) if len(xy) else np.zeros(0)
+    steps[offsets[1:-1] - 1] = 0.0  # from one edge to the next
+    along = np.concatenate([[0.0], np.cumsum(steps)])
+    found: npt.NDArray[np.float32] = (along[offsets[1:] - 1] - along[offsets[:-1]]).astype(
+        np.float32
+    )
+    return found
 
 
 def _lookup(ids: Ids, order: Ids, wanted: npt.ArrayLike) -> Ids:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from riskmap.catalog.shapes import LEVELS, Level
+from riskmap.catalog.tokens import TOKENS, Theme
 from riskmap.i18n import Lang
-from riskmap.tiles.styles.shapes import LEVELS, Level
-from riskmap.tiles.styles.tokens import TOKENS, Theme
 
 Expression = list[Any]
 Rule = dict[str, Any]

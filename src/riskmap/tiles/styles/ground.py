@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from riskmap.catalog.spec import Layer
+from riskmap.catalog.tokens import TOKENS, Theme
 from riskmap.i18n import Lang
 from riskmap.tiles import roads
 from riskmap.tiles.styles.expressions import (
@@ -15,7 +16,6 @@ from riskmap.tiles.styles.expressions import (
     by_zoom,
     geometry_is,
 )
-from riskmap.tiles.styles.tokens import TOKENS, Theme
 
 _T = TypeVar("_T", str, float)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from riskmap.catalog.shapes import LOOK_OF_STATE
 from riskmap.catalog.spec import Layer, Role
 from riskmap.features.summary import ADMITTING, OCCUPANCY, STATUS
 from riskmap.i18n import Lang, say
 from riskmap.tiles.styles.dangers import POINTS_FROM_ZOOM, placed
 from riskmap.tiles.styles.expressions import Expression, Rule, name_layout, text_of
 from riskmap.tiles.styles.ground import Look
-from riskmap.tiles.styles.shapes import LOOK_OF_STATE
 
 # No text holds it, so it marks the place of a number.
 _PLACE: Final = "\0"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from riskmap.catalog.shapes import HAZARD_GLYPHS
 from riskmap.catalog.spec import Geometry, Layer, Role
-from riskmap.tiles.styles.shapes import HAZARD_GLYPHS
 
 
 class Kind(StrEnum):

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Final
 
+from riskmap.catalog.shapes import LEVELS, LOOK_OF_STATE, LOOKS, SQUARE, Level, Part
 from riskmap.catalog.spec import RISK_LEVELS, Layer, Text
+from riskmap.catalog.symbols import hazard_parts, resource_parts, svg, swatch_parts
+from riskmap.catalog.tokens import TOKENS, Theme
 from riskmap.features.summary import STATUS
 from riskmap.i18n import say
 from riskmap.tiles.styles import marks
 from riskmap.tiles.styles.ground import Look
 from riskmap.tiles.styles.kinds import Kind, kind_of
-from riskmap.tiles.styles.shapes import LEVELS, LOOK_OF_STATE, LOOKS, SQUARE, Level, Part
-from riskmap.tiles.styles.symbols import hazard_parts, resource_parts, svg, swatch_parts
-from riskmap.tiles.styles.tokens import TOKENS, Theme
 
 # Symbols are drawn in the box of 24 that their paths are in.
 _SYMBOL_PX: Final = 24

@@ -9,9 +9,9 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from riskmap.tiles.styles.shapes import LEVEL_SHAPES, LEVELS, Level, Part
-from riskmap.tiles.styles.symbols import svg
-from riskmap.tiles.styles.tokens import TOKENS, Theme
+from riskmap.catalog.shapes import LEVEL_SHAPES, LEVELS, Level, Part
+from riskmap.catalog.symbols import svg
+from riskmap.catalog.tokens import TOKENS, Theme
 
 
 @dataclass(frozen=True, slots=True)

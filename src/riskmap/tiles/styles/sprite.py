@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from resvg_py import svg_to_bytes
 
+from riskmap.catalog.shapes import LEVELS, LOOKS
 from riskmap.catalog.spec import Layer
+from riskmap.catalog.symbols import hazard_parts, resource_parts
+from riskmap.catalog.tokens import THEMES, Theme
 from riskmap.tiles.styles import marks
 from riskmap.tiles.styles.kinds import Kind, kind_of
 from riskmap.tiles.styles.marks import Image
-from riskmap.tiles.styles.shapes import LEVELS, LOOKS
-from riskmap.tiles.styles.symbols import hazard_parts, resource_parts
-from riskmap.tiles.styles.tokens import THEMES, Theme
 
 # Sizes of symbols by zoom: up to 11, at 12, from 13 on.
 HAZARD_PX: Final = (16, 20, 28)

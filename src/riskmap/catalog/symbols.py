@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from riskmap.tiles.styles.shapes import (
+from riskmap.catalog.shapes import (
     HAZARD_GLYPHS,
     LEVEL_SHAPES,
     RESOURCE_GLYPHS,
@@ -17,7 +17,7 @@ from riskmap.tiles.styles.shapes import (
     Look,
     Part,
 )
-from riskmap.tiles.styles.tokens import TOKENS, Theme
+from riskmap.catalog.tokens import TOKENS, Theme
 
 _OUTLINE_PX: Final = 1.6
 _HALO_PX: Final = 1.8

@@ -48,6 +48,9 @@ _LIGHT: Final = {
     "ink": "#16202B",
     "ink2": "#4A5867",
     "ink3": "#5F6C7A",
+    "focus": "#0B57D0",
+    "warning": "#7A4B00",
+    "warning-fill": "#FFF3D6",
     "fault": "#6B3FA0",
 }
 
@@ -88,6 +91,9 @@ _DARK: Final = {
     "ink": "#EEF2F6",
     "ink2": "#B4C0CC",
     "ink3": "#97A5B3",
+    "focus": "#8AB8FF",
+    "warning": "#FFD58A",
+    "warning-fill": "#3A2E12",
     "fault": "#C9A6F5",
 }
 

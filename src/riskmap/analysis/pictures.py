@@ -1,0 +1,71 @@
+"""The pictures of answers: which shapes, which figures, by the kind of question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from riskmap.analysis.ground import Ground
+from riskmap.analysis.picture import Roads, Shapes, box_of, draw, roads_in
+from riskmap.catalog.spec import Text
+from riskmap.units import Bbox
+
+Answer = Mapping[str, Any]
+
+
+def background(ground: Ground, box: Bbox | None, profile: str | None = None) -> Roads:
+    """Return the roads behind a picture: those of a profile, by default a bare point's."""
+    moment = ground.now()
+    return roads_in(ground.network(moment, profile or moment.default_profile), box)
+
+
+def footer(answer: Answer) -> str:
+    """Return what an answer says of its method: the last line of a picture."""
+    parts = [
+        answer.get("profile"),
+        answer.get("method"),
+        f"路网 network {answer['network_revision']}" if answer.get("network_revision") else None,
+        "; ".join(answer.get("speed_source", [])),
+    ]
+    return " · ".join(str(part) for part in parts if part)
+
+
+def feature(geometry: Mapping[str, Any], **properties: Any) -> dict[str, Any]:
+    """Return a GeoJSON feature."""
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def point(lon: float, lat: float, **properties: Any) -> dict[str, Any]:
+    """Return a GeoJSON feature of a point."""
+    return feature({"type": "Point", "coordinates": [lon, lat]}, **properties)
+
+
+def circle_picture(ground: Ground, answer: Answer) -> str:
+    """Draw a response circle as SVG: its bands, where it starts, who is inside."""
+    starts = [point(one["lon"], one["lat"]) for one in answer["starts"]]
+    bands = sorted(answer["features"], key=lambda one: float(one["properties"]["minutes"]))
+    box = box_of([*bands, *starts])
+    minutes = ", ".join(f"{one['properties']['minutes']:g}" for one in bands)
+    phases = answer["phases"]
+    before = f"{phases['call_handling_s']:g} + {phases['turnout_s']:g} s"
+    notes = [
+        Text(f"接警 + 出动 {before}", f"Call handling + turnout {before}"),
+        *(
+            Text(
+                f"{p['minutes']:g} 分: {p['people']:,} 人, {p['area_km2']:,.1f} km²",
+                f"{p['minutes']:g} min: {p['people']:,} people, {p['area_km2']:,.1f} km²",
+            )
+            for p in (one["properties"] for one in bands)
+        ),
+    ]
+    return draw(
+        Text(f"响应圈: {minutes} 分钟内", f"Response circle: within {minutes} minutes"),
+        [
+            Shapes(features=bands, look="band"),
+            Shapes(features=starts, look="place", label=Text("起点", "Start")),
+        ],
+        roads=background(ground, box, answer["profile"]),
+        notes=notes,
+        footer=footer(answer),
+        synthetic=answer["synthetic"],
+    )
