@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from network import desert, random_graph, straight
 
 from riskmap.analysis import encode
+from riskmap.analysis.contours import HORIZON_MS
 from riskmap.analysis.polygons import Surface, bands, contours
 from riskmap.analysis.search import search
 from riskmap.errors import InputError
@@ -189,15 +190,17 @@ def test_a_huge_reach_takes_a_coarser_cell():
     assert found.polygons[0].intersects(Point(200_000, 150_000).buffer(found.cell_m))
 
 
-def test_a_band_alone_is_the_band_among_others():
-    graph = desert(30, 10_000)
+@pytest.mark.parametrize("seed", range(8))
+def test_a_band_alone_is_the_band_among_others(seed):
+    random = np.random.default_rng(seed)
+    graph = desert(30, 10_000) if seed == 0 else random_graph(random, 60, 150, 60_000)
     at = positions_on(graph, [0], [0.0])
-    times = search(graph, at, [0], 200_000)
-    farther = search(graph, at, [0], 240_000)
-    among = bands(graph, times, LIMITS).polygons
-    assert among[1].equals(bands(graph, times, [120_000]).polygons[0])
-    # A minute of search past the limit settles the border.
-    assert among[1].equals(bands(graph, farther, [120_000]).polygons[0])
+    among = bands(graph, search(graph, at, [0], 180_000 + HORIZON_MS), LIMITS).polygons
+    for farther in (120_000 + HORIZON_MS, 180_000, 400_000):
+        alone = bands(graph, search(graph, at, [0], farther), [120_000]).polygons[0]
+        assert among[1].equals_exact(alone, 1e-6)
+    longer = bands(graph, search(graph, at, [0], 400_000), [180_000]).polygons[0]
+    assert among[2].equals_exact(longer, 1e-6)
 
 
 def test_wrong_input_names_the_parameter():

@@ -58,6 +58,8 @@ def stamp(
     offsets: Array,
     planar_m: Array,
     stops: Array,
+    out_ms: Array,
+    back_ms: Array,
     edge: Array,
     low: Array,
     high: Array,
@@ -77,15 +79,17 @@ def stamp(
     xy, offsets, planar_m, stops
         Shapes of all edges, their lengths on the projection, and where one can stop and leave
         the road.
+    out_ms, back_ms : int32[m]
+        Times over whole edges, as the search took them.
     edge, low, high, ms_low, ms_high
         Parts as `riskmap.analysis.parts.reached_parts` gives them.
 
     Notes
     -----
-    Points stand at most a cell apart along the true shape, so that two that follow lie in the same
-    cell or in two that touch. A point counts for the cell it lies in, at the road's
-    own time: the walk to the cell's centre counts for how far the cells beside may lie, or a road
-    at the edge of reach would show in pieces, where a centre happens to be near.
+    Points stand at the part's ends and at every cell's length from the edge's own beginning: two
+    that follow lie in the same cell or in two that touch. A point counts for the cell it lies in,
+    at the road's own time: the walk to the cell's centre counts for how far the cells beside may
+    lie, or a road at the edge of reach would show in pieces, where a centre happens to be near.
     """
     rows, columns = grid.shape
     per_cell, pitch = 1.0 / cell_m, cell_m
@@ -95,8 +99,13 @@ def stamp(
         first, last = offsets[edge[part]], offsets[edge[part] + 1] - 1
         total = planar_m[edge[part]]
         begin, end = low[part] * total, high[part] * total
-        rate = (ms_high[part] - ms_low[part]) / max(end - begin, 1e-9)
-        passed, at = 0.0, begin
+        # From the end that the part was entered by: what does not depend on where it was cut.
+        if ms_low[part] <= ms_high[part]:
+            base, entry, whole = ms_low[part], begin, out_ms[edge[part]]
+        else:
+            base, entry, whole = ms_high[part], end, back_ms[edge[part]]
+        rate = whole / max(total, 1e-9)
+        passed, at, step = 0.0, begin, int(begin / pitch)
         last_row, last_column = -1, -1
         # A whole road no longer than a cell is its two ends.
         short = total <= pitch and begin == 0.0 and end == total
@@ -116,7 +125,7 @@ def stamp(
                 share = min((at - passed) * per_metre, 1.0)
                 x, y = (ax + dx * share - x0) * per_cell, (ay + dy * share - y0) * per_cell
                 column, row = int(x + 0.5), int(y + 0.5)
-                ms = int(ms_low[part] + rate * (at - begin) + 0.5)
+                ms = int(base + rate * abs(at - entry) + 0.5)
                 if 0 <= row < rows and 0 <= column < columns:
                     _stamp_cell(
                         grid, away_m, row, column, x, y, ms, cell_m
@@ -128,7 +137,8 @@ def stamp(
                             grid, away_m, row, last_column, x, y, ms, cell_m
                         )  # fmt: skip
                     last_row, last_column = row, column
-                at = np.inf if at >= end else min(at + pitch, end)
+                step += 1
+                at = np.inf if at >= end else min(max(step * pitch, at), end)
             passed += long
 
 

@@ -244,6 +244,11 @@ class TravelTimes:
             side.edge, side.forward, side.ahead, side.cost_ms, side.out_ms, side.back_ms,
         )  # fmt: skip
 
+    @property
+    def edge_ms(self) -> tuple[Ints, Ints]:
+        """Times over whole edges, int32[m] each: from the from-node on, and from the to-node on."""
+        return self._arcs.out_ms, self._arcs.back_ms
+
     def node_ms_of(self, node: int) -> int:
         """Return the time of one node, milliseconds, `UNREACHED` past the limit."""
         return int(self._nodes.dist_ms[node])
