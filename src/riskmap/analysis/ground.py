@@ -198,4 +198,5 @@ def facts(network: Network, moment: Moment, *profiles_: str) -> dict[str, Any]:
         "network_revision": network.graph.revision,
         "speed_source": sorted({s for name in named for s in moment.speed_sources[name]}),
         "synthetic": moment.city.synthetic,
+        **network.stated,
     }

@@ -11,12 +11,12 @@ import hashlib
 import logging
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -41,9 +41,16 @@ PATIENCE_S: Final = 20.0
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A graph ready for use: with its snapper and its projection."""
+    """A graph ready for use: with its snapper and its projection.
+
+    Attributes
+    ----------
+    stated
+        What every answer says of it besides its revision: a scenario.
+    """
 
     graph: RoadGraph
+    stated: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     @cached_property
     def snapper(self) -> Snapper:
