@@ -63,6 +63,30 @@ def ground_for(ground: Ground, value: Any, datum: Datum = Datum.WGS84) -> Ground
     return changed_ground(ground, read_scenario(value, ground.catalog, box, datum), stored)
 
 
+def checked_scenario(ground: Ground, content: Any, datum: Datum = Datum.WGS84) -> Scenario:
+    """Read a scenario and see to it that all it names is there, before it is stored.
+
+    Raises
+    ------
+    InputError
+        Something in it cannot be, or a road or a team is not there.
+    """
+    with ground.database.read() as session:
+        box = read_city(session).bbox
+    scenario = read_scenario(content, ground.catalog, box, datum)
+    moment = ground.now()
+    _check_kinds(ground, moment, scenario)
+    teams = _known_teams(ground, moment) if scenario.changes_teams else set()
+    with ground.database.read() as session:
+        edges = known_edges(session, scenario.closed_edges)
+    return _existing(scenario, edges, teams, strict=True)[0]
+
+
+def _check_kinds(ground: Ground, moment: Moment, scenario: Scenario) -> None:
+    for one in scenario.teams_added:
+        ground.check_kind(moment, one.fields.get("kind"))
+
+
 def _decoded(text: str) -> Any:
     try:
         return json.loads(text)
@@ -98,11 +122,10 @@ def changed_ground(
     if scenario.empty:
         return ground
     moment = ground.now()
-    for one in scenario.teams_added:
-        ground.check_kind(moment, one.fields.get("kind"))
+    _check_kinds(ground, moment, scenario)
     teams = _known_teams(ground, moment) if scenario.changes_teams else set()
     with ground.database.read() as session:
-        edges = known_edges(session, scenario.closed_edges) if scenario.closed_edges else set()
+        edges = known_edges(session, scenario.closed_edges)
         left, warnings = _existing(scenario, edges, teams, strict=stored is None)
         facts = RoadFacts(
             flood=read_flood_factors(session),

@@ -84,6 +84,8 @@ def read_flood_factors(session: ReadSession) -> FloodFactors:
 
 def known_edges(session: ReadSession, ids: Sequence[int]) -> set[int]:
     """Return which of these roads are stored."""
+    if not ids:
+        return set()
     edge = ROAD_EDGES.c
     wanted = literal(list(ids), ARRAY(BigInteger))
     return set(session.execute(select(edge.id).where(edge.id == any_(wanted))).scalars())

@@ -74,6 +74,8 @@ ANSWERS: Final[dict[tuple[str, str], dict[str, Contents]]] = {
     ("get", "/styles/{name}/legend.svg"): {"200": {SVG: {"type": "string"}}},
     ("get", "/styles/sprites/{sheet}.png"): {"200": {PNG: _FILE}},
     ("post", "/analysis/response-circles"): {"200": {GEOJSON: ref("featureCollection")}},
+    ("post", "/analysis/scenarios"): {"201": _OBJECT},
+    ("delete", "/analysis/scenarios/{scenario_id}"): {"204": {}},
     ("post", "/imports"): {"200": _OBJECT, "202": _OBJECT},
     ("post", "/imports/{import_id}/cancel"): {"202": _OBJECT},
     ("post", "/imports/{import_id}/undo"): {"201": _OBJECT},

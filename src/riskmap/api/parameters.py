@@ -225,6 +225,11 @@ _MINUTES: Final = Parameter(
     {"type": "number", "minimum": 0, "exclusiveMinimum": True},
     Text("报警后的分钟数,默认 15", "minutes after the alarm, default 15"),
 )
+_SCENARIO: Final = Parameter(
+    "scenario",
+    {"type": "string", "format": "scenario"},
+    Text("已保存情景的编号,或情景的 JSON", "id of a stored scenario, or the JSON of one"),
+)
 _BEFORE: Final = Parameter(
     "before", whole(1, _INT8 - 1), Text("只要编号小于此的", "only what has a smaller id")
 )
@@ -350,8 +355,9 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     "/styles/{name}/legend.svg": (_THEME,),
     "/styles/sprites/{sheet}.json": (),
     "/styles/sprites/{sheet}.png": (),
-    "/analysis/reach": (*_PLACE, _MINUTES, DATUM),
-    "/analysis/coverage": (_MINUTES, _limit(0, MAX_LISTED, 200), DATUM),
+    "/analysis/reach": (*_PLACE, _MINUTES, DATUM, _SCENARIO),
+    "/analysis/coverage": (_MINUTES, _limit(0, MAX_LISTED, 200), DATUM, _SCENARIO),
+    "/analysis/scenarios": (_limit(1, 1000, 100), _NUMBER_CURSOR),
     "/analysis/hazard-levels": (BBOX, _limit(1, 1000, 1000), _NUMBER_CURSOR),
     "/imports": (
         Parameter("layer", _TEXT, Text("只要此图层的", "only those of this layer")),
