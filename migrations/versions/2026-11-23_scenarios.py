@@ -49,7 +49,6 @@ FACTORS = (
 GRANTS = """
 GRANT SELECT, INSERT, UPDATE, DELETE ON scenarios TO riskmap_api;
 GRANT SELECT ON flood_speed_factors TO riskmap_api;
-SELECT riskmap.attach_audit('scenarios');
 SELECT riskmap.attach_audit('flood_speed_factors');
 """
 

@@ -374,6 +374,8 @@ EDITED: Final[dict[tuple[str, str], tuple[Parameter, ...]]] = {
     ("put", ITEM): (DATUM, _IF_MATCH),
     ("patch", ITEM): (DATUM, _IF_MATCH),
     ("delete", ITEM): (_IF_MATCH,),
+    ("put", "/analysis/scenarios/{scenario_id}"): (_IF_MATCH,),
+    ("delete", "/analysis/scenarios/{scenario_id}"): (_IF_MATCH,),
 }
 
 #: Parts of paths: route's name -> what the document says.
@@ -445,6 +447,13 @@ PATHS: Final = {
             whole(1, _INT8 - 1),
             Text("导入的编号", "id of an import"),
             key="import_id",
+            place="path",
+        ),
+        Parameter(
+            "scenario_id",
+            whole(0, _INT8 - 1),
+            Text("情景的编号", "id of a scenario"),
+            key="scenario_id",
             place="path",
         ),
     )
