@@ -259,7 +259,9 @@ def test_another_hour(served: Served) -> None:
     free = json.dumps({"hour": 4, "day_type": "restday"})
     answer = reach(served, 8.5, scenario=free)
     assert arrivals(answer)["队A"] == BEFORE_S + 480
-    assert answer.json()["scenario"]["hour"] == 4
+    assert answer.json()["hour"]["hour"] == 4 and answer.json()["method"] == "network_hour"
+    twice = circle(served, scenario={"hour": 4}, hour=3, day_type="restday")
+    assert twice.status_code == 400 and twice.json()["parameter"] == "hour"
 
 
 # ---------------------------------------------------------------- teams

@@ -158,6 +158,10 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
         "/analysis/scenarios/compare",
         (400,) * 5 + (401,) * 3,
     ),
+    ("GET", "/analysis/response-circles"): (
+        "/analysis/response-circles?points=119,36.5",
+        (400,) * 5 + (401,) * 3,
+    ),
     ("POST", "/analysis/response-circles"): (
         "/analysis/response-circles",
         (400,) * 5 + (401,) * 3,

@@ -22,10 +22,12 @@ import shapely
 from riskmap.analysis.anchors import Anchors, anchor
 from riskmap.analysis.ground import Ground, Moment
 from riskmap.analysis.reach import AWAY
+from riskmap.analysis.response import METHOD_HOUR
 from riskmap.analysis.scenario_store import FloodFactors
 from riskmap.analysis.scenarios import Scenario, TeamRef
 from riskmap.analysis.store import LayerRows
 from riskmap.catalog.spec import Layer, Role
+from riskmap.errors import InputError
 from riskmap.features.summary import STATUS
 from riskmap.i18n import say
 from riskmap.roads.closing import touched_edges
@@ -113,8 +115,8 @@ def apply(scenario: Scenario, network: Network, facts: RoadFacts) -> ChangedNetw
     """
     base = network.graph
     graph, warnings = base, []
-    if scenario.hour is not None and scenario.day_type is not None:
-        graph = at_hour(graph, facts.hours, scenario.day_type, scenario.hour)
+    if scenario.when is not None:
+        graph = at_hour(graph, facts.hours, *scenario.when)
     closed = np.zeros(base.edge_count, dtype=bool)
     index = base.edge_index(np.array(scenario.closed_edges, dtype=np.int64))
     closed[index[index >= 0]] = True
@@ -200,6 +202,22 @@ class ChangedGround(Ground):
                 self._networks[id(base)] = found
         return found
 
+    def graph_at(self, network: Network, when: tuple[str, int] | None) -> RoadGraph:
+        """Return the network's graph at an hour; None: that of the scenario, or free flow.
+
+        Raises
+        ------
+        InputError
+            Request and scenario each name an hour.
+        """
+        if when is not None and self.scenario.hour is not None:
+            raise InputError("scenario.hour", parameter="hour", value=self.scenario.hour)
+        return super().graph_at(network, when)
+
+    def hour_facts(self, network: Network, when: tuple[str, int] | None) -> dict[str, Any]:
+        """Return what an answer says of its hour: that of the scenario where it has one."""
+        return super().hour_facts(network, when or self.scenario.when)
+
     def anchored(self, layers: Iterable[Layer], network: Network) -> dict[str, Anchors]:
         """Return where features stand: as they do, but for the scenario's teams."""
         base = network.base if isinstance(network, ChangedNetwork) else network
@@ -222,17 +240,20 @@ class ChangedGround(Ground):
             return kept[1]
 
     def _stated(self, network: ChangedNetwork) -> dict[str, Any]:
-        hour = {"hour": self.scenario.hour, "day_type": self.scenario.day_type}
+        when, method = self.scenario.when, {}
+        if when is not None:
+            # Answers put what a network states behind their own words.
+            method = {"method": METHOD_HOUR, **self.hour_facts(network, when)}
         return {
+            **method,
             "scenario": {
                 **self.told,
                 "digest": self.scenario.digest,
                 "base_network_revision": network.base.graph.revision,
                 "edges_closed": int(network.closed.sum()),
                 "edges_slowed": network.slowed,
-                **(hour if self.scenario.hour is not None else {}),
                 "warnings": [*self.told.get("warnings", ()), *network.warnings],
-            }
+            },
         }
 
 

@@ -17,9 +17,12 @@ from riskmap.catalog.spec import Layer, Role
 from riskmap.db.city import City, read_city
 from riskmap.db.sessions import Database, ReadSession
 from riskmap.errors import InputError, UnprocessableError
+from riskmap.roads.graph import RoadGraph
 from riskmap.roads.graphs import Graphs, Network
+from riskmap.roads.hours import at_hour, hour_sources
 from riskmap.roads.load import profiles, roads_revision, speed_sources
 from riskmap.roads.snap import Positions
+from riskmap.roads.speeds import read_time_factors
 from riskmap.units import LonLat
 
 
@@ -91,6 +94,7 @@ class Ground:
         self.database, self.catalog, self.graphs = database, catalog, graphs
         self._anchoring = threading.Lock()
         self._anchors: dict[tuple[str, str], Anchors] = {}
+        self._hour: tuple[Any, RoadGraph] | None = None
 
     def now(self) -> Moment:
         """Read city, phases and the facts of the roads."""
@@ -109,6 +113,32 @@ class Ground:
         """
         moment.check_profile(profile)
         return self.graphs.get(moment.revision, profile=profile, srid=moment.city.local_srid)
+
+    def graph_at(self, network: Network, when: tuple[str, int] | None) -> RoadGraph:
+        """Return the network's graph with the speeds of an hour; None: those of free flow.
+
+        Raises
+        ------
+        InputError
+            There is no such kind of day or hour.
+        """
+        if when is None:
+            return network.graph
+        with self.database.read() as session:
+            factors = read_time_factors(session)
+        key = (network.graph, when, factors)
+        if self._hour is None or self._hour[0] != key:
+            self._hour = (key, at_hour(network.graph, factors, *when))
+        return self._hour[1]
+
+    def hour_facts(self, network: Network, when: tuple[str, int] | None) -> dict[str, Any]:
+        """Return what an answer says of its hour: null is free flow, at no hour at all."""
+        if when is None:
+            return {"hour": None}
+        with self.database.read() as session:
+            factors = read_time_factors(session)
+        sources = hour_sources(network.graph, factors, *when)
+        return {"hour": {"day_type": when[0], "hour": when[1], "factor_source": sources}}
 
     def check_kind(self, moment: Moment, kind: str | None) -> None:
         """Refuse a kind of team that nobody knows: a typo would get the default phases.

@@ -129,6 +129,7 @@ def compare(
                 lists[name].append((level, -abs(int(change.later_ms[row])), place, row))
     return {
         "minutes": query.minutes,
+        "method": METHOD,
         "base": before.facts(),
         **after.facts(),
         "population": population.summary(),
@@ -142,7 +143,6 @@ def compare(
             for name, found in lists.items()
         },
         "limit_s": LIMIT_MS // MS_PER_S,
-        "method": METHOD,
     }
 
 

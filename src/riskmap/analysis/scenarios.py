@@ -97,6 +97,13 @@ class Scenario:
         return self == Scenario()
 
     @property
+    def when(self) -> tuple[str, int] | None:
+        """Kind of day and hour; None: free flow."""
+        if self.hour is None or self.day_type is None:
+            return None
+        return self.day_type, self.hour
+
+    @property
     def changes_teams(self) -> bool:
         """Whether a team stands otherwise than it does."""
         return bool(

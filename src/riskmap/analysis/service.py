@@ -99,9 +99,11 @@ class AnalysisService:
         ground.anchored(ground.catalog.with_role(Role.POPULATION, *COUNTED_ROLES), network)
         self.coverage(CoverageQuery())
 
-    def circle(self, query: ResponseQuery, watch: Stopwatch | None = None) -> dict[str, Any]:
+    def circle(
+        self, query: ResponseQuery, watch: Stopwatch | None = None, datum: Datum = Datum.WGS84
+    ) -> dict[str, Any]:
         """Compute response circles; see `riskmap.analysis.circles.circle`."""
-        return circle(self.ground, query, watch or Stopwatch())
+        return circle(self.ground, query, watch or Stopwatch(), datum)
 
     def reach(self, query: ReachQuery, watch: Stopwatch | None = None) -> dict[str, Any]:
         """List the teams that reach a place; see `riskmap.analysis.reach.reach`."""

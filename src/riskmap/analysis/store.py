@@ -98,6 +98,11 @@ class LayerRows:
         return np.array([value is not None for value in self.people], dtype=bool)
 
     @cached_property
+    def people_unknown(self) -> npt.NDArray[np.int64]:
+        """1 where the layer's field of people holds nothing, int64[n]."""
+        return (~self.people_known).astype(np.int64)
+
+    @cached_property
     def micro_people(self) -> npt.NDArray[np.int64]:
         """Millionths of people at each feature, int64[n], 0 where that is not known.
 
@@ -131,11 +136,24 @@ def layer_revisions(session: ReadSession, layers: Iterable[Layer]) -> dict[str, 
     return {row.layer: row.revision for row in session.execute(statements.revisions(layers))}
 
 
+def read_revision(session: ReadSession, layer: Layer) -> int:
+    """Return the last revision of a layer, 0 before its first."""
+    return layer_revisions(session, [layer]).get(layer.id, 0)
+
+
 def read_layer(
-    session: ReadSession, layer: Layer, revision: int, names: Sequence[str]
+    session: ReadSession,
+    layer: Layer,
+    revision: int,
+    names: Sequence[str],
+    query: FeatureQuery | None = None,
 ) -> LayerRows:
-    """Read the features of a layer that are in force: shape, id and some public fields."""
-    rows = session.execute(statements.geometries(FeatureQuery(layer=layer), tuple(names))).all()
+    """Read the features of a layer that are in force: shape, id and some public fields.
+
+    A query about the layer says which of them; none: all.
+    """
+    wanted = query or FeatureQuery(layer=layer)
+    rows = session.execute(statements.geometries(wanted, tuple(names))).all()
     return LayerRows(
         layer=layer,
         revision=revision,

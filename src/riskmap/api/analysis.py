@@ -1,4 +1,4 @@
-"""Response circles, and who reaches a place.
+"""Who reaches a place, and what the teams cover.
 
 Every answer holds public fields only. These are plain functions: FastAPI runs them in threads, and
 the kernels let go of the GIL.
@@ -11,11 +11,9 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
 
 from riskmap.analysis.coverage import MAX_LISTED, CoverageQuery
 from riskmap.analysis.reach import ReachQuery
-from riskmap.analysis.response import ResponseQuery
 from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.api.deps import Ctx, integer, number, parameters
 from riskmap.crs.datum import Datum, check_city, move_answer, place_in_wgs84, read_datum
@@ -24,24 +22,6 @@ from riskmap.errors import InputError
 from riskmap.units import LonLat
 
 router = APIRouter(prefix="/analysis", tags=["analysis"])
-
-
-class CircleBody(BaseModel):
-    """What a circle is asked with; phases that are left out are those of the kind of team."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    points: list[tuple[float, float]] = Field(description="[[lon, lat], …] in the datum")
-    minutes: list[float] = Field(default=[5, 10, 15], description="minutes after the alarm")
-    kind: str | None = Field(default=None, description="kind of team")
-    profile: str | None = Field(default=None, description="emergency, ordinary, walk")
-    call_handling_s: float | None = None
-    turnout_s: float | None = None
-    setup_s: float | None = None
-    datum: str | None = Field(default=None, description="wgs84, gcj02, bd09: of points and answer")
-    scenario: int | dict[str, Any] | None = Field(
-        default=None, description="id of a stored scenario, or a scenario"
-    )
 
 
 def read_city_datum(ctx: Ctx, text: str | None) -> Datum:
@@ -56,34 +36,11 @@ def read_city_datum(ctx: Ctx, text: str | None) -> Datum:
 
 
 def answer(body: dict[str, Any], media: str, watch: Stopwatch, datum: Datum) -> Response:
-    """Send an answer in a datum, with how long its parts took."""
+    """Write an answer in a datum, with what its stages took."""
     headers = {"Server-Timing": watch.header(), "Cache-Control": "no-store"}
     if datum is not Datum.WGS84:
         headers["X-Datum"] = datum.value
     return Response(orjson.dumps(move_answer(body, datum)), media_type=media, headers=headers)
-
-
-@router.post("/response-circles", summary="响应圈 Response circles", response_model=None)
-def response_circles(body: CircleBody, request: Request, ctx: Ctx) -> Response:
-    """Draw what is reached within so many minutes, and count who and what is inside."""
-    parameters(request, set())
-    datum = read_city_datum(ctx, body.datum)
-    query = ResponseQuery(
-        starts=tuple(
-            place_in_wgs84(LonLat(*point), datum, f"points[{row}]")
-            for row, point in enumerate(body.points)
-        ),
-        minutes=tuple(body.minutes),
-        kind=body.kind,
-        profile=body.profile,
-        call_handling_s=body.call_handling_s,
-        turnout_s=body.turnout_s,
-        setup_s=body.setup_s,
-    )
-    watch = Stopwatch()
-    with watch.stage("scenario"):
-        analysis = ctx.analysis.under(body.scenario, datum)
-    return answer(analysis.circle(query, watch), "application/geo+json", watch, datum)
 
 
 @router.get("/reach", summary="谁能到达 Who reaches this", response_model=None)
