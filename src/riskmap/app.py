@@ -40,6 +40,7 @@ from riskmap.api import (
     openapi,
     overview,
     problems,
+    scenarios,
     schemas,
     search,
     service,
@@ -80,6 +81,7 @@ MAX_BODY_BYTES = 64 * 1024
 LARGER_BODIES = (
     (re.compile(re.escape(convert.PATH)), convert.MAX_BODY_BYTES),
     (edits.PATHS, edits.MAX_BODY_BYTES),
+    (scenarios.PATHS, scenarios.MAX_BODY_BYTES),
 )
 # These take files: they count for themselves, and what they take goes to the disk.
 UPLOADS = {("POST", "/imports")}
@@ -302,6 +304,7 @@ def create_app(settings: Settings) -> FastAPI:
         archives.router,
         styles.router,
         analysis.router,
+        scenarios.router,
         circles.router,
         convert.router,
         imports.router,
