@@ -15,6 +15,7 @@ from riskmap.analysis.reach import ReachQuery, reach
 from riskmap.analysis.response import COUNTED_ROLES, ResponseQuery
 from riskmap.analysis.search import search
 from riskmap.analysis.stopwatch import Stopwatch
+from riskmap.analysis.surroundings import SurroundingsQuery, surroundings
 from riskmap.catalog.registry import Catalog
 from riskmap.catalog.spec import Role
 from riskmap.db.city import find_city
@@ -95,3 +96,9 @@ class AnalysisService:
     def coverage(self, query: CoverageQuery, watch: Stopwatch | None = None) -> dict[str, Any]:
         """Say whom the teams reach; see `riskmap.analysis.covering.Covering.coverage`."""
         return self._covering.coverage(query, watch or Stopwatch())
+
+    def surroundings(
+        self, query: SurroundingsQuery, watch: Stopwatch | None = None
+    ) -> dict[str, Any]:
+        """Say what lies around a place; see `riskmap.analysis.surroundings.surroundings`."""
+        return surroundings(self.ground, query, watch or Stopwatch())

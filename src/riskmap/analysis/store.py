@@ -35,7 +35,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from riskmap.analysis.gb18218 import TableRow, Tables
 from riskmap.catalog.spec import Layer, Role
 from riskmap.db.sessions import ReadSession
-from riskmap.db.tables import GB18218_CATEGORIES, GB18218_CHEMICALS, RESPONSE_PHASES
+from riskmap.db.tables import GB18218_CATEGORIES, GB18218_CHEMICALS, RESPONSE_PHASES, WIND_SECTORS
 from riskmap.errors import InputError
 from riskmap.features import statements
 from riskmap.features.query import FeatureQuery
@@ -135,9 +135,16 @@ def read_layer(
     session: ReadSession, layer: Layer, revision: int, names: Sequence[str]
 ) -> LayerRows:
     """Read the features of a layer that are in force: shape, id and some public fields."""
-    rows = session.execute(statements.geometries(FeatureQuery(layer=layer), tuple(names))).all()
+    return read_rows(session, FeatureQuery(layer=layer), names, revision)
+
+
+def read_rows(
+    session: ReadSession, query: FeatureQuery, names: Sequence[str], revision: int = 0
+) -> LayerRows:
+    """Read the features that a query matches: shape, id and some public fields."""
+    rows = session.execute(statements.geometries(query, tuple(names))).all()
     return LayerRows(
-        layer=layer,
+        layer=query.layer,
         revision=revision,
         ids=np.array([row.id for row in rows], dtype=np.int64),
         shapes=shapely.from_wkb([row.wkb for row in rows]),
@@ -168,6 +175,19 @@ def phases_of(known: Mapping[str, Phases], kind: str | None) -> Phases:
     if found is None:
         raise InputError("response.no_phases", parameter="kind")
     return found
+
+
+def read_wind_sector(session: ReadSession, speed_mps: float | None) -> tuple[float, str] | None:
+    """Return the half width of the downwind sector for a wind speed, degrees, and its source.
+
+    That of the strongest wind where no speed is known; None where the table has no row for it.
+    """
+    table = WIND_SECTORS.c
+    statement = select(table.half_width_deg, table.source).order_by(table.wind_speed_mps.desc())
+    if speed_mps is not None:
+        statement = statement.where(table.wind_speed_mps <= speed_mps)
+    row = session.execute(statement.limit(1)).first()
+    return None if row is None else (row.half_width_deg, row.source)
 
 
 @dataclass(frozen=True, slots=True)
