@@ -8,7 +8,7 @@ from riskmap.roads.graph import RoadGraph, build_graph
 from riskmap.units import UNREACHED
 
 
-def straight(rows, *, place=None) -> RoadGraph:
+def straight(rows, *, place=None, **more) -> RoadGraph:
     """Rows of (from, to, forward_ms, backward_ms), None for not allowed; straight edges."""
     nodes = sorted({row[0] for row in rows} | {row[1] for row in rows})
     place = place or {node: (node * 100.0, 0.0) for node in nodes}
@@ -25,6 +25,7 @@ def straight(rows, *, place=None) -> RoadGraph:
         length_m=[float(np.hypot(*np.subtract(place[r[0]], place[r[1]]))) for r in rows],
         forward_ms=[UNREACHED if row[2] is None else row[2] for row in rows],
         backward_ms=[UNREACHED if row[3] is None else row[3] for row in rows],
+        **more,
     )
 
 
@@ -42,7 +43,7 @@ def desert(side: int, step_ms: int, spacing_m: float = 100.0) -> RoadGraph:
     return straight(rows, place=place)
 
 
-def random_graph(random, nodes: int, edges: int, longest_ms: int = 3000) -> RoadGraph:
+def random_graph(random, nodes: int, edges: int, longest_ms: int = 3000, **more) -> RoadGraph:
     """Any multigraph: one-ways, closed roads, parallel edges, self loops, islands."""
     ends = random.integers(0, nodes, (edges, 2))
     times = random.integers(1, longest_ms, (edges, 2))
@@ -54,4 +55,5 @@ def random_graph(random, nodes: int, edges: int, longest_ms: int = 3000) -> Road
             for (u, v), (f, b), (c, d) in zip(ends, times, closed, strict=True)
         ],
         place=place,
+        **more,
     )

@@ -1,23 +1,28 @@
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyproj import Transformer
 from shapely import Point
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from network import desert, random_graph, straight
 
-from riskmap.analysis.polygons import bands, contours
+from riskmap.analysis import encode
+from riskmap.analysis.polygons import Surface, bands, contours
 from riskmap.analysis.search import search
 from riskmap.errors import InputError
 from riskmap.roads.snap import positions_on
+from riskmap.units import UNREACHED
 
 LIMITS = (60_000, 120_000, 180_000)
 
@@ -58,14 +63,84 @@ def test_bands_of_random_networks_are_valid_and_nest(seed):
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.sampled_from([0, 99, 100, 101, 150, 200, 201, 10**9]), min_size=36, max_size=36))
-def test_contours_of_any_surface_are_valid(values):
-    surface = np.full((8, 8), 1e9)
-    surface[1:7, 1:7] = np.array(values, dtype=float).reshape(6, 6)
-    small, large = contours(surface, 500_000.0, 3_500_000.0, 75.0, (100, 200))
-    assert small.is_valid
-    assert large.is_valid
+@given(
+    st.lists(
+        st.sampled_from([0, 99, 100, 101, 150, 200, 201, UNREACHED]), min_size=49, max_size=49
+    ),
+    st.sampled_from([10.0, 75.0]),
+)
+def test_contours_of_any_surface_hold_just_the_cells_in_reach(values, cell_m):
+    grid = np.full((9, 9), UNREACHED, dtype=np.int32)
+    grid[1:8, 1:8] = np.array(values).reshape(7, 7)
+    surface = Surface(grid, 500_000.0, 4_000_000.0, cell_m)
+    areas = contours(surface, (100, 200))
+    small, large = (area.shape() for area in areas)
     assert small.difference(large).area < 1e-6
+    row, column = np.indices(grid.shape)
+    centres = shapely.points(500_000.0 + column * cell_m, 4_000_000.0 + row * cell_m)
+    for area, polygon, limit in zip(areas, (small, large), (100, 200), strict=True):
+        assert polygon.is_valid, shapely.is_valid_reason(polygon)
+        np.testing.assert_array_equal(shapely.contains(polygon, centres), grid <= limit)
+        assert area.area_m2 == pytest.approx(polygon.area, rel=1e-9)
+        for part in polygon.geoms:
+            assert part.exterior.is_ccw
+            assert not any(hole.is_ccw for hole in part.interiors)
+        # Written in degrees with six decimals it is as valid, and the same within 0.1 m.
+        network = SimpleNamespace(to_lonlat=lambda xy: np.asarray(TO_LONLAT(*xy.T)).T)
+        degrees = encode.to_degrees(area.xy, network.to_lonlat)
+        text = encode.multipolygon(degrees, area.first, area.owner)
+        written = shapely.from_geojson(text)
+        assert written.geom_type == "MultiPolygon"
+        assert written.is_valid, shapely.is_valid_reason(written)
+        back = shapely.transform(written, lambda xy: np.asarray(TO_LOCAL(*xy.T)).T)
+        assert back.hausdorff_distance(polygon) < 0.1 or polygon.is_empty
+        assert len(written.geoms) == len(polygon.geoms)
+
+
+TO_LONLAT = Transformer.from_crs(32650, 4326, always_xy=True).transform
+TO_LOCAL = Transformer.from_crs(4326, 32650, always_xy=True).transform
+
+
+def test_degrees_between_exact_ones_are_within_a_tenth_of_a_millimetre():
+    random = np.random.default_rng(1)
+    for srid, x in ((32650, 500_000.0), (32650, 800_000.0), (4549, 40_600_000.0 - 40_000_000)):
+        project = Transformer.from_crs(srid, 4326, always_xy=True).transform
+        xy = np.column_stack(
+            [random.uniform(x, x + 60_000, 5000), random.uniform(4e6, 4.06e6, 5000)]
+        )
+
+        def exact(places, project=project):
+            return np.column_stack(project(*places.T))
+
+        error = np.abs(encode.to_degrees(xy, exact) - exact(xy)) * (90_000, 111_000)
+        assert error.max() < 1e-4
+
+
+def test_numbers_are_written_as_they_are():
+    lonlat = np.array([[-0.0000014, 12.5], [179.9999996, -89.000001], [0.1, 0.000001]])
+    lonlat = np.vstack([lonlat, lonlat[:1]])
+    rings = np.array([0, 4], dtype=np.int32), np.array([0], dtype=np.int32)
+    text = encode.multipolygon(lonlat, *rings)
+    assert text == (
+        b'{"type":"MultiPolygon","coordinates":'
+        b"[[[[-0.000001,12.5],[180,-89.000001],[0.1,0.000001],[-0.000001,12.5]]]]}"
+    )
+    nothing = np.zeros((0, 2)), np.zeros(1, np.int32), np.zeros(0, np.int32)
+    assert json.loads(encode.multipolygon(*nothing))["coordinates"] == []
+
+
+def test_no_band_beside_a_road_that_nobody_can_leave():
+    """A motorway and a bridge lead past; only the streets at its ends are drawn."""
+    rows = [(0, 1, 1000, 1000), (1, 2, 20_000, 20_000), (2, 3, 1000, 1000)]
+    place = {0: (0, 0), 1: (200, 0), 2: (3200, 0), 3: (3400, 0)}
+    graph = straight(rows, place=place, stops=[True, False, True])
+    (area,) = drawn(graph, limits=(60_000,)).polygons
+    assert len(area.geoms) == 2
+    streets = shapely.union_all(shapely.linestrings([[(0, 0), (200, 0)], [(3200, 0), (3400, 0)]]))
+    vertices = shapely.points(shapely.get_coordinates(area))
+    # Centres lie within the access leg of 100 m, a ring within a cell of the last centre.
+    assert shapely.distance(vertices, streets).max() < 100 + 0.05 * 75 + 1e-6
+    assert not area.intersects(Point(1700, 0))
 
 
 def test_holes_and_separate_parts_are_kept():
@@ -102,7 +177,7 @@ def test_nothing_reached_is_an_empty_band():
 def test_the_start_alone_is_a_small_area():
     found = drawn(straight([(0, 1, 100_000, 100_000)]), limits=(0, 1000))
     check(found)
-    assert 0 < found.polygons[0].area < found.polygons[1].area < 75.0**2
+    assert 0 < found.polygons[0].area <= found.polygons[1].area < 75.0**2
 
 
 def test_a_huge_reach_takes_a_coarser_cell():

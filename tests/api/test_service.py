@@ -160,7 +160,7 @@ def test_readiness_tells_the_state(served: Served) -> None:
     assert body == {
         "status": "ok",
         "city": True,
-        "roads": {"revision": None, "profiles": ["emergency", "ordinary", "walk"]},
+        "roads": {"revision": None, "profiles": ["emergency", "motorcycle", "ordinary", "walk"]},
         "schema": code_head(),
     }
     assert answer.headers["cache-control"] == "no-store"

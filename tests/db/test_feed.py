@@ -195,6 +195,23 @@ def test_an_edit_of_speeds_flushes_the_roads(cluster: Cluster, database: Databas
     assert (row.layer, row.op, row.cells, row.x_min) == ("roads", "UPDATE", None, None)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO road_turns VALUES ('a', 1, 'b', false, 'test')",
+        "UPDATE road_profiles SET u_turns = false WHERE profile = 'walk'",
+        "UPDATE road_speeds SET stops = false WHERE road_class = 'primary'",
+    ],
+)
+def test_turns_and_profiles_count_as_roads(
+    cluster: Cluster, database: Database, statement: str
+) -> None:
+    with psql(cluster, database) as session:
+        session.execute(statement)
+    [row] = feed(database)
+    assert (row.layer, row.cells) == ("roads", None)
+
+
 def test_the_notice_carries_layer_and_revision_only(cluster: Cluster, database: Database) -> None:
     with psql(cluster, database) as listener:
         listener.execute("LISTEN riskmap_feed")

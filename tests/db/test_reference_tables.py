@@ -43,6 +43,12 @@ def books(database: Database) -> tuple[int, int]:
 
 @pytest.mark.parametrize("name", sorted(REFERENCE))
 def test_what_was_exported_changes_nothing(database: Database, tmp_path: Path, name: str) -> None:
+    with database.own(ACTOR) as session:
+        session.execute(
+            text(
+                "INSERT INTO road_turns VALUES ('way/1/0', 9007199254740993, 'way/2/0', true, 'a')"
+            )
+        )
     rows = exported(database, name)
     assert len(rows) > 1
     before = books(database)
@@ -66,7 +72,7 @@ def test_only_what_differs_is_touched(database: Database, tmp_path: Path) -> Non
             row[at["speed_kmh"]] = "62.5"
             row[at["against_oneway_factor"]] = ""
             row[at["source"]] = "实测 2026"
-    rows.append(["ordinary", "pedestrian", "5", "", "", "本市规定"])
+    rows.append(["ordinary", "pedestrian", "5", "", "", "true", "本市规定"])
     change = load(database, tmp_path, "road_speeds", [head, *rows])
     assert (change.inserted, change.updated, change.deleted) == (1, 2, 1)
     with database.read() as session:
@@ -138,6 +144,8 @@ WRONG = [
     ("road_time_factors", {"hour": "7.5"}, "hour"),
     ("road_time_factors", {"day_type": "sunday"}, "day_type"),
     ("road_time_factors", {"factor": "-1"}, "factor"),
+    ("road_profiles", {"u_turns": "at night"}, "u_turns"),
+    ("road_speeds", {"stops": ""}, "stops"),
     ("response_phases", {"turnout_s": "-1"}, "turnout_s"),
     ("gb18218_chemicals", {"critical_quantity_t": "0"}, "critical_quantity_t"),
     ("gb18218_categories", {"beta": "-2"}, "beta"),
@@ -193,6 +201,29 @@ def test_files_that_are_no_table(database: Database, tmp_path: Path) -> None:
     assert load(database, tmp_path, "road_speeds", [head, [], *rows]).unchanged == len(rows)
 
 
+def test_turns_go_out_and_come_back(database: Database, tmp_path: Path) -> None:
+    # One above what a float can tell apart, and more rows than a statement takes values.
+    node = 2**53 + 1
+    many = [[f"way/{k}/0", str(node), "way/2/0", "false", "本市"] for k in range(13_200)]
+    head, *none = exported(database, "road_turns")
+    assert none == []
+    change = load(database, tmp_path, "road_turns", [head, *many])
+    assert (change.inserted, change.unchanged) == (13_200, 0)
+    rows = exported(database, "road_turns")
+    assert sorted(rows[1:]) == sorted(many)
+    assert load(database, tmp_path, "road_turns", rows).unchanged == 13_200
+    rows[1][3] = "true"
+    assert load(database, tmp_path, "road_turns", rows).updated == 1
+    with pytest.raises(TableRejectedError) as caught:
+        wrong = [[*rows[1][:1], cell, *rows[1][2:]] for cell in ("1.5", "x", str(2**63), "")]
+        load(database, tmp_path, "road_turns", [head, *wrong])
+    assert [p.key for p in caught.value.problems] == [
+        *["tables.cell_integer"] * 3,
+        "tables.cell_empty",
+    ]
+    assert load(database, tmp_path, "road_turns", [head]).deleted == 13_200
+
+
 def test_factors_by_the_hour(database: Database, tmp_path: Path) -> None:
     head, *rows = exported(database, "road_time_factors")
     rows.append(["ordinary", "primary", "workday", "8", "0.4", "test"])
@@ -217,5 +248,22 @@ def test_emergency_vehicles_on_narrow_ways(database: Database) -> None:
         assert emergency["footway"].speed_kmh == 10
         assert emergency["footway"].source
         assert "footway" not in read_speeds(session, "ordinary")
+        assert emergency["primary"].stops and not emergency["motorway"].stops
+        assert "no stop" in emergency["trunk_link"].source
+        wheels = read_speeds(session, "motorcycle")
+        assert "motorway" not in wheels and wheels["footway"].speed_kmh == 15
+        assert {name for name, row in wheels.items() if not row.stops} == {
+            "trunk", "trunk_link", "ferry",
+        }  # fmt: skip
+        assert read_speeds(session, "walk")["trunk"].stops
+        rules = session.execute(
+            text("SELECT profile, u_turns, obeys_turns FROM road_profiles ORDER BY 1")
+        ).all()
+        assert [tuple(row) for row in rules] == [
+            ("emergency", True, False),
+            ("motorcycle", True, False),
+            ("ordinary", False, True),
+            ("walk", True, False),
+        ]
         # The start of a new database is no change.
         assert session.execute(text("SELECT count(*) FROM feed")).scalar_one() == 0

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,30 @@ from riskmap.units import MS_PER_S, UNREACHED
 OFF_ROAD_MPS: Final = 1.4
 # Farther from a road than this, a feature is in reach of nobody by road.
 MAX_SNAP_M: Final = 500.0
+
+
+class ByEdge(NamedTuple):
+    """The positions of features, edge after edge.
+
+    Attributes
+    ----------
+    first : int32[m + 1]
+        Positions on edge e are ``first[e]:first[e + 1]``.
+    share : float64[p]
+    access_ms : int32[p]
+    feature : int32[p]
+        Row of the feature that each position belongs to.
+    junction, junction_edge : int32[j]
+        The positions exactly at the end of their edge, and that edge: they are reached by other
+        roads too, so that their own may be none of those reached.
+    """
+
+    first: npt.NDArray[np.int32]
+    share: npt.NDArray[np.float64]
+    access_ms: npt.NDArray[np.int32]
+    feature: npt.NDArray[np.int32]
+    junction: npt.NDArray[np.int32]
+    junction_edge: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +106,27 @@ class Anchors:
         ms = best >> 31
         late = ms > limit_ms
         return np.where(late, UNREACHED, ms), np.where(late, -1, best & UNREACHED)
+
+    @cached_property
+    def by_edge(self) -> ByEdge:
+        """The positions by edge: a search that reaches few edges looks at few features."""
+        edge = self.positions.edge
+        order = np.argsort(edge, kind="stable")
+        order = order[edge[order] >= 0]
+        counts = np.bincount(edge[order], minlength=self.network.graph.edge_count)
+        owner = np.repeat(
+            np.arange(len(self.rows)), np.diff(np.append(self.first, len(self.positions)))
+        )
+        share = self.positions.fraction[order]
+        junction = np.flatnonzero((share == 0.0) | (share == 1.0))
+        return ByEdge(
+            first=np.concatenate([[0], np.cumsum(counts)]).astype(np.int32),
+            share=share,
+            access_ms=np.minimum(self.access_ms[order], UNREACHED).astype(np.int32),
+            feature=owner[order].astype(np.int32),
+            junction=junction.astype(np.int32),
+            junction_edge=edge[order][junction].astype(np.int32),
+        )
 
     @property
     def far(self) -> npt.NDArray[np.bool_]:

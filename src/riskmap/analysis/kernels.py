@@ -25,7 +25,7 @@ UNREACHED: Final = 2**31 - 1
 BUCKET_MS: Final = 100
 # A longer limit widens the buckets instead of adding more: label correcting keeps the result exact.
 MAX_BUCKETS: Final = 65_536
-_NOT_QUEUED: Final = -2
+NOT_QUEUED: Final = -2
 
 Array = npt.NDArray[Any]
 # An integer of any width inside compiled code; outside, an int.
@@ -33,18 +33,20 @@ Int = Any
 
 
 class Workspace(NamedTuple):
-    """What one search writes to. One per thread; every search leaves it as it found it.
+    """What one search writes to. Every search leaves it as it found it, once it is `reset`.
+
+    A label is a node, or an arc where turns matter; l labels.
 
     Attributes
     ----------
-    dist_ms, source, parent : int32[n]
+    dist_ms, source, parent : int32[l]
         Result of the running search: `UNREACHED`, -1 and -1 between searches.
-    following, previous : int32[n]
-        Links of the buckets' lists; `following` is -2 for a node in no list.
-    touched : int32[n]
-        The nodes that the search reached, in the order they were first seen.
+    following, previous : int32[l]
+        Links of the buckets' lists; `following` is -2 for a label in no list.
+    touched : int32[l]
+        The labels that the search reached, in the order they were first seen.
     bucket : int32[MAX_BUCKETS + 1]
-        First node of each bucket, -1 between searches.
+        First label of each bucket, -1 between searches.
     """
 
     dist_ms: Array
@@ -56,16 +58,16 @@ class Workspace(NamedTuple):
     bucket: Array
 
 
-def new_workspace(nodes: int) -> Workspace:
-    """Return a workspace for graphs of that many nodes, 24 bytes a node."""
+def new_workspace(labels: int) -> Workspace:
+    """Return a workspace for searches over that many labels, 24 bytes each."""
     full = np.full
     return Workspace(
-        dist_ms=full(nodes, UNREACHED, np.int32),
-        source=full(nodes, -1, np.int32),
-        parent=full(nodes, -1, np.int32),
-        following=full(nodes, _NOT_QUEUED, np.int32),
-        previous=full(nodes, -1, np.int32),
-        touched=np.empty(nodes, np.int32),
+        dist_ms=full(labels, UNREACHED, np.int32),
+        source=full(labels, -1, np.int32),
+        parent=full(labels, -1, np.int32),
+        following=full(labels, NOT_QUEUED, np.int32),
+        previous=full(labels, -1, np.int32),
+        touched=np.empty(labels, np.int32),
         bucket=full(MAX_BUCKETS + 1, -1, np.int32),
     )
 
@@ -145,7 +147,7 @@ def bounded_search(
             if old == UNREACHED:
                 touched[count] = target
                 count += 1
-            if following[target] != _NOT_QUEUED:
+            if following[target] != NOT_QUEUED:
                 after, before = following[target], previous[target]
                 if before >= 0:
                     following[before] = after
@@ -171,7 +173,7 @@ def bounded_search(
         bucket[current] = after
         if after >= 0:
             previous[after] = -1
-        following[node] = _NOT_QUEUED
+        following[node] = NOT_QUEUED
         queued -= 1
         at, first, last = np.int64(dist_ms[node]), indptr[node], indptr[node + 1]
 
@@ -199,8 +201,12 @@ def _offer(
 
 @njit(cache=True, nogil=True)
 def arrival(
-    dist_ms: Array,
-    source: Array,
+    label_ms: Array,
+    label_source: Array,
+    node_ms: Array,
+    node_source: Array,
+    near_label: Array,
+    far_label: Array,
     edge_from: Array,
     edge_to: Array,
     out_ms: Array,
@@ -215,9 +221,18 @@ def arrival(
 ) -> tuple[Int, Int]:
     """Return time and winning source at one position; see `arrivals`."""
     best, winner = np.int64(UNREACHED), np.int64(-1)
-    near, far = edge_from[edge], edge_to[edge]
-    best, winner = _offer(best, winner, dist_ms[near], out_ms[edge], share, source[near])
-    best, winner = _offer(best, winner, dist_ms[far], back_ms[edge], 1.0 - share, source[far])
+    whole = out_ms[edge]
+    if whole != UNREACHED:
+        near = near_label[edge]
+        best, winner = _offer(best, winner, label_ms[near], whole, share, label_source[near])
+    whole = back_ms[edge]
+    if whole != UNREACHED:
+        far = far_label[edge]
+        best, winner = _offer(best, winner, label_ms[far], whole, 1.0 - share, label_source[far])
+    # A position at a junction is reached by every road that leads there.
+    if share == 0.0 or share == 1.0:  # noqa: PLR1714 - compiled
+        node = edge_from[edge] if share == 0.0 else edge_to[edge]
+        best, winner = _offer(best, winner, node_ms[node], UNREACHED, 0.0, node_source[node])
     # A start on the same edge gets here without passing a node, in an allowed direction only.
     row = np.searchsorted(start_edge, edge)
     while row < len(start_edge) and start_edge[row] == edge:
@@ -232,8 +247,12 @@ def arrival(
 
 @njit(cache=True, nogil=True)
 def arrivals(
-    dist_ms: Array,
-    source: Array,
+    label_ms: Array,
+    label_source: Array,
+    node_ms: Array,
+    node_source: Array,
+    near_label: Array,
+    far_label: Array,
     edge_from: Array,
     edge_to: Array,
     out_ms: Array,
@@ -246,12 +265,17 @@ def arrivals(
     edge: Array,
     share: Array,
 ) -> tuple[Array, Array]:
-    """Find the times at positions on edges from the times at nodes.
+    """Find the times at positions on edges from those of a search.
 
     Parameters
     ----------
-    dist_ms, source : int32[n]
-        Of a search.
+    label_ms, label_source : int32
+        When an edge is entered, and for which source: by node after `bounded_search`, by arc
+        after `riskmap.analysis.turns.turn_search`.
+    node_ms, node_source : int32[n]
+        When a junction is reached; the same arrays as the labels after `bounded_search`.
+    near_label, far_label : int32[m]
+        Label of entering each edge at its from-node and at its to-node.
     edge_from, edge_to, out_ms, back_ms : int32[m]
         Ends and times of the edges.
     start_edge, start_share, start_ms, start_row
@@ -270,7 +294,8 @@ def arrivals(
     for position in range(len(edge)):
         if edge[position] >= 0:
             ms[position], winner[position] = arrival(
-                dist_ms, source, edge_from, edge_to, out_ms, back_ms, start_edge, start_share,
-                start_ms, start_row, limit_ms, edge[position], share[position],
+                label_ms, label_source, node_ms, node_source, near_label, far_label, edge_from,
+                edge_to, out_ms, back_ms, start_edge, start_share, start_ms, start_row, limit_ms,
+                edge[position], share[position],
             )  # fmt: skip
     return ms, winner

@@ -53,9 +53,105 @@ def seeds_of_positions(
 
 
 @njit(cache=True, nogil=True)
+def reached_edges(
+    touched: Array,
+    count: Int,
+    by_arc: bool,
+    indptr: Array,
+    arc_edge: Array,
+    arc_forward: Array,
+    ahead: bool,
+    label_ms: Array,
+    near_label: Array,
+    far_label: Array,
+    out_ms: Array,
+    back_ms: Array,
+    start_edge: Array,
+) -> Array:
+    """List every edge of which a part is reached, once, in time that follows what is reached.
+
+    Parameters
+    ----------
+    touched, count
+        The reached labels: nodes, or arcs if `by_arc`.
+    indptr, arc_edge, arc_forward, ahead
+        Arcs that leave each node, the edge of each, whether it runs along the edge's geometry, and
+        which of the two it does where it takes `out_ms`.
+    label_ms, near_label, far_label, out_ms, back_ms
+        See `riskmap.analysis.kernels.arrivals`.
+    start_edge
+        Edges of the starts, ascending.
+
+    Returns
+    -------
+    int32[k]
+        Ascending: edges that are neighbours on the ground mostly are in memory too, and what
+        follows reads their shapes in one direction, which takes a third of the time.
+    """
+    room = len(start_edge)
+    for place in range(count):
+        label = touched[place]
+        room += 1 if by_arc else indptr[label + 1] - indptr[label]
+    edges = np.empty(room, np.int32)
+    found = 0
+    for place in range(count):
+        label = touched[place]
+        first, last = (label, label + 1) if by_arc else (indptr[label], indptr[label + 1])
+        for arc in range(first, last):
+            edge = arc_edge[arc]
+            if arc_forward[arc] != ahead:
+                # From both ends: the other end lists it.
+                if back_ms[edge] == UNREACHED or (
+                    out_ms[edge] != UNREACHED and label_ms[near_label[edge]] != UNREACHED
+                ):
+                    continue
+            elif out_ms[edge] == UNREACHED:
+                continue
+            edges[found] = edge
+            found += 1
+    for row in range(len(start_edge)):
+        edge = start_edge[row]
+        entered = (out_ms[edge] != UNREACHED and label_ms[near_label[edge]] != UNREACHED) or (
+            back_ms[edge] != UNREACHED and label_ms[far_label[edge]] != UNREACHED
+        )
+        if not entered and (row == 0 or start_edge[row - 1] != edge):
+            edges[found] = edge
+            found += 1
+    return _ascending(edges[:found])
+
+
+@njit(cache=True, nogil=True)
+def _ascending(values: Array) -> Array:
+    """Sort numbers from 0 up by eleven bits at a time: a sixth of the time of comparing them."""
+    other = np.empty_like(values)
+    most: Int = 0
+    for value in values:
+        most = max(most, value)
+    counts = np.empty(2049, np.int64)
+    shift = 0
+    while most >> shift > 0:
+        counts[:] = 0
+        for value in values:
+            counts[((value >> shift) & 2047) + 1] += 1
+        for digit in range(2048):
+            counts[digit + 1] += counts[digit]
+        for value in values:
+            digit = (value >> shift) & 2047
+            other[counts[digit]] = value
+            counts[digit] += 1
+        values, other = other, values
+        shift += 11
+    return values
+
+
+@njit(cache=True, nogil=True)
 def reached_parts(
-    dist_ms: Array,
-    source: Array,
+    label_ms: Array,
+    label_source: Array,
+    node_ms: Array,
+    node_source: Array,
+    near_label: Array,
+    far_label: Array,
     edge_from: Array,
     edge_to: Array,
     out_ms: Array,
@@ -65,17 +161,18 @@ def reached_parts(
     start_ms: Array,
     start_row: Array,
     limit_ms: Int,
+    wanted: Array,
 ) -> tuple[Int, Array, Array, Array, Array, Array]:
-    """List the reached parts of every edge.
+    """List the reached parts of some edges.
 
-    The parameters are those of `riskmap.analysis.kernels.arrivals`.
+    The parameters are those of `riskmap.analysis.kernels.arrivals`, and `reached_edges`.
 
     Returns
     -------
     count : int
         Number of parts p; the arrays may be longer.
     edge : int32[>= p]
-        Ascending.
+        In the order of `wanted`; the parts of an edge follow one another.
     low, high : float64[>= p]
         Shares of the edge, low < high but on an edge without length.
     ms_low, ms_high : int32[>= p]
@@ -87,17 +184,18 @@ def reached_parts(
     its ends only: from the low end up to where the limit falls or the other end's time wins, and
     the same from the high end.
     """
-    room = 2 * len(edge_from) + 4 * len(start_edge)
+    room = 2 * len(wanted) + 4 * len(start_edge)
     edges = np.empty(room, np.int32)
     low, high = np.empty(room, np.float64), np.empty(room, np.float64)
     ms_low, ms_high = np.empty(room, np.int32), np.empty(room, np.int32)
-    count, row = 0, 0
+    count = 0
     cuts = np.empty(len(start_edge) + 2, np.float64)
-    for edge in range(len(edge_from)):
-        t_left: Int = np.int64(dist_ms[edge_from[edge]])
-        t_far = np.int64(dist_ms[edge_to[edge]])
-        while row < len(start_edge) and start_edge[row] < edge:
-            row += 1
+    for edge in wanted:
+        out: Int = out_ms[edge]
+        back: Int = back_ms[edge]
+        t_left: Int = UNREACHED if out == UNREACHED else np.int64(label_ms[near_label[edge]])
+        t_far: Int = UNREACHED if back == UNREACHED else np.int64(label_ms[far_label[edge]])
+        row = np.searchsorted(start_edge, edge)
         on_edge = 0
         while row + on_edge < len(start_edge) and start_edge[row + on_edge] == edge:
             cuts[on_edge + 1] = start_share[row + on_edge]
@@ -107,15 +205,14 @@ def reached_parts(
         cuts[0], cuts[on_edge + 1] = 0.0, 1.0
         if on_edge > 1:
             cuts[1 : on_edge + 1].sort()
-        out: Int = out_ms[edge]
-        back: Int = back_ms[edge]
         for stretch in range(on_edge + 1):
             a, b = cuts[stretch], cuts[stretch + 1]
             t_right: Int = t_far
             if stretch < on_edge:
                 t_right, _ = arrival(
-                    dist_ms, source, edge_from, edge_to, out_ms, back_ms, start_edge, start_share,
-                    start_ms, start_row, limit_ms, edge, b,
+                    label_ms, label_source, node_ms, node_source, near_label, far_label, edge_from,
+                    edge_to, out_ms, back_ms, start_edge, start_share, start_ms, start_row,
+                    limit_ms, edge, b,
                 )  # fmt: skip
             length = b - a
             from_left = t_left != UNREACHED and out != UNREACHED and length > 0.0

@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import cached_property
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import shapely
-from contourpy import FillType, contour_generator
 from shapely import MultiPolygon
 
 from riskmap.analysis import raster
+from riskmap.analysis.contours import enclosed, trace
 from riskmap.analysis.search import TravelTimes
 from riskmap.errors import InputError
 from riskmap.roads.graph import RoadGraph
 from riskmap.units import UNREACHED
 
 MAX_CELLS: Final = 4_000_000
+MIN_CELL_M: Final = 10.0
 WALK_MPS: Final = 1.4
 OFF_ROAD_MAX_M: Final = 100.0
 
@@ -27,10 +29,50 @@ OFF_ROAD_MAX_M: Final = 100.0
 # is what makes contours touch themselves.
 _BETWEEN_MS: Final = 0.37
 # What unreached cells hold, 37 hours: far above any limit, so that the border of reach lies near
-# the last filled cell, yet for every band at a place of its own: one minute is 60,000 / 2^27 of a
-# cell of 75 m, 3.4 cm, and GeoJSON rounds to 1 cm. The same for every search, so that a band does
-# not depend on the other bands asked for.
+# the last filled cell. The same for every search, so that a band does not depend on the other
+# bands asked for.
 _BEYOND_MS: Final = 2.0**27
+
+
+# A road counts for the cell it lies in (0.71 cells to its centre) and, where it steps across a
+# corner, for the one beside (1.12).
+_OWN_CELLS: Final = 1.15
+
+
+class Rings(NamedTuple):
+    """An area by its rings; see `riskmap.analysis.contours.trace`.
+
+    Attributes
+    ----------
+    xy : float64[v, 2]
+        Metres of the graph's projection.
+    first, owner : int32[r + 1], int32[r]
+        Where each ring begins, and the outer ring it belongs to: itself, or a hole's.
+    """
+
+    xy: npt.NDArray[np.float64]
+    first: npt.NDArray[np.int32]
+    owner: npt.NDArray[np.int32]
+
+    @property
+    def area_m2(self) -> float:
+        """Area on the projection, square metres."""
+        return float(enclosed(self.xy, self.first).sum())
+
+    def shape(self) -> MultiPolygon:
+        """Return the area as a shapely geometry, valid as it stands."""
+        order = np.argsort(self.owner, kind="stable")
+        if len(order) == 0:
+            return MultiPolygon()
+        sizes = np.diff(self.first)[order]
+        bounds = np.concatenate([[0], np.cumsum(sizes)])
+        vertex = np.arange(bounds[-1]) + np.repeat(self.first[:-1][order] - bounds[:-1], sizes)
+        outer = np.flatnonzero(self.owner[order] == order)
+        parts = np.append(outer, len(order))
+        polygons = shapely.from_ragged_array(
+            shapely.GeometryType.POLYGON, self.xy[vertex], (bounds, parts)
+        )
+        return MultiPolygon(list(polygons))
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +83,39 @@ class Bands:
     ----------
     limits_ms
         Their limits, ascending.
-    polygons
-        One for each limit, metres of the graph's projection; each lies in the next. Every
-        separate part and every hole is kept. Empty where nothing is reached.
+    rings
+        One area for each limit; each lies in the next. Every separate part and every hole is
+        kept. Empty where nothing is reached.
     cell_m
         The cell used: the one asked for, or a coarser one for a very large reach.
     """
 
     limits_ms: tuple[int, ...]
-    polygons: tuple[MultiPolygon, ...]
+    rings: tuple[Rings, ...]
+    cell_m: float
+
+    @cached_property
+    def polygons(self) -> tuple[MultiPolygon, ...]:
+        """The areas as shapely geometries, metres of the graph's projection."""
+        return tuple(rings.shape() for rings in self.rings)
+
+
+class Surface(NamedTuple):
+    """A travel-time raster.
+
+    Attributes
+    ----------
+    grid : int32[rows, columns]
+        Whole milliseconds, `UNREACHED` where nothing is reached.
+    x0, y0
+        Centre of cell (0, 0), metres.
+    cell_m
+        Side of a cell.
+    """
+
+    grid: npt.NDArray[np.int32]
+    x0: float
+    y0: float
     cell_m: float
 
 
@@ -75,9 +141,8 @@ def bands(
     cell_m
         Side of a cell of the travel-time raster, metres.
     off_road_mps, off_road_max_m
-        How fast and how far time goes on beside the road. The distance keeps the circle from
-        leaping over a wide river; it is never less than 1.5 cells, as a road one cell wide would
-        have no area.
+        How fast and how far time goes on beside a road where one can stop. No cell's centre lies
+        farther from such a road than this, or than 1.15 cells: a road must show.
     max_cells
         The raster's size is held below this by a coarser cell.
 
@@ -99,6 +164,8 @@ def bands(
         raise InputError("roads.bands", parameter="limits_ms", value=limits)
     if limits[-1] > times.limit_ms or limits[-1] >= _BEYOND_MS:
         raise InputError("roads.bands", parameter="limits_ms", value=limits[-1])
+    if not cell_m >= MIN_CELL_M:
+        raise InputError("roads.bands", parameter="cell_m", value=cell_m)
     for name, value in (
         ("cell_m", cell_m),
         ("off_road_mps", off_road_mps),
@@ -106,7 +173,7 @@ def bands(
     ):
         if not (math.isfinite(value) and value > 0):
             raise InputError("roads.bands", parameter=name, value=value)
-    surface, x0, y0, cell = travel_surface(
+    surface = travel_surface(
         graph,
         times,
         cell_m=cell_m,
@@ -114,9 +181,7 @@ def bands(
         off_road_max_m=off_road_max_m,
         max_cells=max_cells,
     )
-    if surface is None:
-        return Bands(limits, tuple(MultiPolygon() for _ in limits), cell)
-    return Bands(limits, contours(surface, x0, y0, cell, limits), cell)
+    return Bands(limits, contours(surface, limits), surface.cell_m)
 
 
 def travel_surface(
@@ -127,31 +192,21 @@ def travel_surface(
     off_road_mps: float,
     off_road_max_m: float,
     max_cells: int,
-) -> tuple[npt.NDArray[np.float64] | None, float, float, float]:
-    """Return the travel-time raster that `bands` contours.
-
-    Returns
-    -------
-    surface : float64[rows, columns] or None
-        Whole milliseconds, far above the limit where nothing is reached; None if nothing is.
-    x0, y0
-        Centre of cell (0, 0), metres.
-    cell
-        Side of a cell, metres.
-    """
+) -> Surface:
+    """Return the travel-time raster that `bands` draws; the parameters are the same."""
     parts = times.reached_edges()
     began = times.starts.found & (times.start_ms <= times.limit_ms)
     at_start = times.starts.xy[began]
-    if len(parts) == 0 and len(at_start) == 0:
-        return None, 0.0, 0.0, cell_m
     box = np.array([np.inf, np.inf, -np.inf, -np.inf])
-    raster.extent(graph.xy, graph.offsets, parts.edge, box)
+    raster.extent(graph.xy, graph.offsets, parts.edge, graph.stops, box)
     if len(at_start):
         box[:2] = np.minimum(box[:2], at_start.min(axis=0))
         box[2:] = np.maximum(box[2:], at_start.max(axis=0))
+    if not np.isfinite(box).all():
+        return Surface(np.full((2, 2), UNREACHED, dtype=np.int32), 0.0, 0.0, cell_m)
     cell = cell_m
     while True:
-        reach_m = max(off_road_max_m, 1.5 * cell)
+        reach_m = max(off_road_max_m, _OWN_CELLS * cell)
         # A frame of unreached cells closes the contours.
         pad = math.ceil(reach_m / cell) + 2
         first = np.floor(box[:2] / cell).astype(np.int64) - pad
@@ -163,42 +218,22 @@ def travel_surface(
             break
     x0, y0 = float(first[0] * cell), float(first[1] * cell)
     grid = np.full((rows, columns), UNREACHED, dtype=np.int32)
+    away_m = np.zeros(grid.shape, dtype=np.float32)
     raster.stamp(
-        grid, x0, y0, cell, graph.xy, graph.offsets, parts.edge, parts.fraction_start,
-        parts.fraction_end, parts.ms_start, parts.ms_end,
+        grid, away_m, x0, y0, cell, graph.xy, graph.offsets, graph.planar_m, graph.stops,
+        parts.edge, parts.fraction_start, parts.fraction_end, parts.ms_start, parts.ms_end,
     )  # fmt: skip
-    # A start on a closed road reaches its own place and nothing else.
+    # A start on a closed road, or where nobody else can stop, reaches its own place.
     column, row = np.floor((at_start - (x0, y0)) / cell + 0.5).astype(np.int64).T
     np.minimum.at(grid, (row, column), times.start_ms[began])
-    away_m = np.zeros(grid.shape, dtype=np.float32)
     raster.spread(grid, away_m, cell, off_road_mps, reach_m)
-    return raster.as_surface(grid, _BEYOND_MS), x0, y0, cell
+    return Surface(grid, x0, y0, cell)
 
 
-def contours(
-    surface: npt.NDArray[np.float64], x0: float, y0: float, cell_m: float, limits_ms: Sequence[int]
-) -> tuple[MultiPolygon, ...]:
-    """Return the area at or below each limit, metres; the parameters are `travel_surface`'s.
-
-    Notes
-    -----
-    Valid by construction, which tests hold against random surfaces: no cell equals a level, so
-    each grid line is crossed at most once between two cells, at a place of its own. Asking GEOS
-    would take longer than all the rest of the drawing. An encoder that rounds coordinates may
-    still make rings touch: 7 decimals of a degree did not in 120 polygons of Porto, 5 did.
-    """
-    generator: Any = contour_generator(z=surface, fill_type=FillType.ChunkCombinedOffsetOffset)
-    found: list[Any] = []
+def contours(surface: Surface, limits_ms: Sequence[int]) -> tuple[Rings, ...]:
+    """Return the area at or below each limit, metres: valid by construction, also once rounded."""
+    found = []
     for limit in limits_ms:
-        (points,), (rings,), (parts,) = generator.filled(-1.0, limit + _BETWEEN_MS)
-        if points is None:
-            found.append(MultiPolygon())
-            continue
-        found.append(
-            shapely.multipolygons(
-                shapely.from_ragged_array(
-                    shapely.GeometryType.POLYGON, points * cell_m + (x0, y0), (rings, parts)
-                )
-            )
-        )
+        xy, first, owner = trace(surface.grid, limit + _BETWEEN_MS, _BEYOND_MS)
+        found.append(Rings(xy * surface.cell_m + (surface.x0, surface.y0), first, owner))
     return tuple(found)

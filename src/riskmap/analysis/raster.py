@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from riskmap.analysis.kernels import UNREACHED, Array
+from riskmap.analysis.kernels import Array, Int
 
 
 @njit(cache=True, nogil=True)
-def extent(xy: Array, offsets: Array, edge: Array, bounds: Array) -> None:
+def extent(xy: Array, offsets: Array, edge: Array, stops: Array, bounds: Array) -> None:
     """Widen ``bounds`` (float64[4]: min x, min y, max x, max y) to hold whole edges.
 
     Parameters
@@ -17,10 +17,12 @@ def extent(xy: Array, offsets: Array, edge: Array, bounds: Array) -> None:
     xy, offsets : float64[v, 2], int64[m + 1]
         Shapes of all edges, metres.
     edge : int32[p]
-        The edges to hold.
+        The edges to hold, but for those where one cannot stop.
+    stops : bool[m]
+        Whether one can stop on each edge.
     """
     for part in range(len(edge)):
-        if part > 0 and edge[part] == edge[part - 1]:
+        if not stops[edge[part]] or (part > 0 and edge[part] == edge[part - 1]):
             continue
         for vertex in range(offsets[edge[part]], offsets[edge[part] + 1]):
             x, y = xy[vertex, 0], xy[vertex, 1]
@@ -28,14 +30,34 @@ def extent(xy: Array, offsets: Array, edge: Array, bounds: Array) -> None:
             bounds[2], bounds[3] = max(bounds[2], x), max(bounds[3], y)
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _stamp_cell(
+    grid: Array,
+    away_m: Array,
+    row: Int,
+    column: Int,
+    x: float,
+    y: float,
+    ms: Int,
+    cell_m: float,
+) -> None:
+    """Let a cell be reached with the road at (x, y) cells, and note how far its centre is."""
+    if ms < grid[row, column]:
+        dx, dy = x - column, y - row
+        grid[row, column], away_m[row, column] = ms, np.sqrt(dx * dx + dy * dy) * cell_m
+
+
 @njit(cache=True, nogil=True)
 def stamp(
     grid: Array,
+    away_m: Array,
     x0: float,
     y0: float,
     cell_m: float,
     xy: Array,
     offsets: Array,
+    planar_m: Array,
+    stops: Array,
     edge: Array,
     low: Array,
     high: Array,
@@ -48,48 +70,63 @@ def stamp(
     ----------
     grid : int32[rows, columns]
         Milliseconds, `UNREACHED` where nothing is; cell (0, 0) is centred at (x0, y0). Changed.
+    away_m : float32[rows, columns]
+        How far each filled cell's centre lies from the road it was reached from. Changed.
     x0, y0, cell_m
         Metres.
-    xy, offsets
-        Shapes of all edges.
+    xy, offsets, planar_m, stops
+        Shapes of all edges, their lengths on the projection, and where one can stop and leave
+        the road.
     edge, low, high, ms_low, ms_high
         Parts as `riskmap.analysis.parts.reached_parts` gives them.
 
     Notes
     -----
-    Points stand at most half a cell apart along the true shape, so that no cell that a road
-    crosses for longer than that is missed. A point counts for the cell it lies in.
+    Points stand at most a cell apart along the true shape, so that two that follow lie in the same
+    cell or in two that touch. A point counts for the cell it lies in, at the road's
+    own time: the walk to the cell's centre counts for how far the cells beside may lie, or a road
+    at the edge of reach would show in pieces, where a centre happens to be near.
     """
     rows, columns = grid.shape
-    per_cell, pitch = 1.0 / cell_m, 0.5 * cell_m
+    per_cell, pitch = 1.0 / cell_m, cell_m
     for part in range(len(edge)):
+        if not stops[edge[part]]:
+            continue
         first, last = offsets[edge[part]], offsets[edge[part] + 1] - 1
-        total = 0.0
-        for vertex in range(first, last):
-            dx, dy = xy[vertex + 1, 0] - xy[vertex, 0], xy[vertex + 1, 1] - xy[vertex, 1]
-            total += np.sqrt(dx * dx + dy * dy)
+        total = planar_m[edge[part]]
         begin, end = low[part] * total, high[part] * total
         rate = (ms_high[part] - ms_low[part]) / max(end - begin, 1e-9)
         passed, at = 0.0, begin
         last_row, last_column = -1, -1
-        for vertex in range(first, last):
+        # A whole road no longer than a cell is its two ends.
+        short = total <= pitch and begin == 0.0 and end == total
+        vertex = first - 1
+        while vertex < last - 1:
+            vertex += 1
             ax, ay = xy[vertex, 0], xy[vertex, 1]
+            if short:
+                vertex = last - 1
             dx, dy = xy[vertex + 1, 0] - ax, xy[vertex + 1, 1] - ay
-            long = np.sqrt(dx * dx + dy * dy)
-            per_metre = 1.0 / long if long > 0.0 else 0.0
+            long = total if short else np.sqrt(dx * dx + dy * dy)
             # The last segment takes what rounding of the sum left over.
             reach = end if vertex == last - 1 else passed + long
+            # Most segments are shorter than a cell and hold no point: they cost no division.
+            per_metre = 1.0 / long if at <= reach and long > 0.0 else 0.0
             while at <= reach:
                 share = min((at - passed) * per_metre, 1.0)
-                column = int((ax + dx * share - x0) * per_cell + 0.5)
-                row = int((ay + dy * share - y0) * per_cell + 0.5)
+                x, y = (ax + dx * share - x0) * per_cell, (ay + dy * share - y0) * per_cell
+                column, row = int(x + 0.5), int(y + 0.5)
                 ms = int(ms_low[part] + rate * (at - begin) + 0.5)
                 if 0 <= row < rows and 0 <= column < columns:
-                    grid[row, column] = min(grid[row, column], ms)
+                    _stamp_cell(
+                        grid, away_m, row, column, x, y, ms, cell_m
+                    )  # fmt: skip
                     # A step across a corner takes the cell beside it along: contours part cells
                     # that touch by a corner only, and a diagonal road would become islands.
                     if last_row >= 0 and row != last_row and column != last_column:
-                        grid[row, last_column] = min(grid[row, last_column], ms)
+                        _stamp_cell(
+                            grid, away_m, row, last_column, x, y, ms, cell_m
+                        )  # fmt: skip
                     last_row, last_column = row, column
                 at = np.inf if at >= end else min(at + pitch, end)
             passed += long
@@ -104,7 +141,7 @@ def spread(grid: Array, away_m: Array, cell_m: float, speed_mps: float, max_m: f
     grid : int32[rows, columns]
         Milliseconds, `UNREACHED` where nothing is. Changed; its outermost cells are left alone.
     away_m : float32[rows, columns]
-        0 everywhere; becomes the distance of each filled cell from its road.
+        Distance of each filled cell's centre from its road. Changed.
     cell_m, speed_mps, max_m
         Side of a cell, walking speed, and how far the walk may lead.
 
@@ -124,6 +161,15 @@ def spread(grid: Array, away_m: Array, cell_m: float, speed_mps: float, max_m: f
             column = 1 if sweep == 0 else columns - 2
             behind = row - step
             while 0 < column < columns - 1:
+                least = min(
+                    grid[behind, column - 1],
+                    grid[behind, column],
+                    grid[behind, column + 1],
+                    grid[row, column - step],
+                )
+                if least >= grid[row, column]:
+                    column += step
+                    continue
                 best, far = np.int64(grid[row, column]), np.float64(away_m[row, column])
                 for neighbour in range(4):
                     if neighbour == 3:
@@ -142,14 +188,3 @@ def spread(grid: Array, away_m: Array, cell_m: float, speed_mps: float, max_m: f
                     grid[row, column], away_m[row, column] = best, far
                 column += step
             row += step
-
-
-@njit(cache=True, nogil=True)
-def as_surface(grid: Array, beyond: float) -> Array:
-    """Return the grid as float64, `beyond` where nothing is reached."""
-    surface = np.empty(grid.shape, np.float64)
-    for row in range(grid.shape[0]):
-        for column in range(grid.shape[1]):
-            ms = grid[row, column]
-            surface[row, column] = beyond if ms == UNREACHED else ms
-    return surface

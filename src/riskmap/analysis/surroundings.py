@@ -362,7 +362,5 @@ def _dangers(
         warnings.append(str(InputError("around.light_wind", parameter="wind_speed_mps")))
     widest_m = _widest_m(query, danger)
     shelters = [one for one in near if one.layer.role is Role.SHELTER]
-    found = refuge(
-        ground, moment, query.refuge, danger, shelters, widest_m, told["people_in_zone"]
-    )
+    found = refuge(ground, moment, query.refuge, danger, shelters, widest_m, told["people_in_zone"])
     return {"danger": told, "shelters": found}

@@ -10,12 +10,14 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -43,6 +45,7 @@ from riskmap.db.tables import (
     ROAD_PROFILES,
     ROAD_SPEEDS,
     ROAD_TIME_FACTORS,
+    ROAD_TURNS,
     WIND_SECTORS,
 )
 from riskmap.errors import ConflictError, InputError, NotFoundError
@@ -54,6 +57,7 @@ REFERENCE: Final[Mapping[str, Table]] = {
         ROAD_PROFILES,
         ROAD_SPEEDS,
         ROAD_TIME_FACTORS,
+        ROAD_TURNS,
         RESPONSE_PHASES,
         GB18218_CHEMICALS,
         GB18218_CATEGORIES,
@@ -64,6 +68,10 @@ _MOST_BYTES: Final = 16 * 1024 * 1024
 _TRUE: Final = frozenset({"true", "t", "1", "yes", "是"})
 _FALSE: Final = frozenset({"false", "f", "0", "no", "否"})
 _INT32: Final = 2**31
+_INT64: Final = 2**63
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,19}")
+# Rows to a statement: it takes 65,535 values at most, and no table has more than 10 columns.
+_AT_ONCE: Final = 5_000
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -258,18 +266,25 @@ def _value(column: Column[Any], cell: str) -> tuple[object, str | None]:
     if isinstance(column.type, Boolean):
         word = cell.casefold()
         return word in _TRUE, None if word in _TRUE | _FALSE else "tables.cell_boolean"
+    if isinstance(column.type, BigInteger):
+        # Not by way of a float, which has 53 bits: a node's id may have 63.
+        known = _WHOLE.fullmatch(cell) is not None and abs(int(cell)) < _INT64
+        return (int(cell), None) if known else (None, "tables.cell_integer")
     if isinstance(column.type, Double | Integer):
-        whole = isinstance(column.type, Integer)
-        try:
-            number = float(cell)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            return None, "tables.cell_number"
-        if whole and (not number.is_integer() or abs(number) >= _INT32):
-            return None, "tables.cell_integer"
-        return (int(number) if whole else number), None
+        return _number(cell, whole=isinstance(column.type, Integer))
     return cell, "tables.cell_text" if "\0" in cell else None
+
+
+def _number(cell: str, *, whole: bool) -> tuple[float | None, str | None]:
+    try:
+        number = float(cell)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        return None, "tables.cell_number"
+    if whole and (not number.is_integer() or abs(number) >= _INT32):
+        return None, "tables.cell_integer"
+    return (int(number) if whole else number), None
 
 
 def _key(table: Table, row: Row) -> Key:
@@ -326,7 +341,7 @@ def _try_constraints(
 
 
 def _apply(session: WriteSession, table: Table, rows: dict[int, Row]) -> TableChange:
-    """Change what differs: one statement each for rows that go and that come."""
+    """Change what differs: few statements for the rows that go, that change and that come."""
     key = list(table.primary_key.columns)
     stored = {
         _key(table, dict(row)): dict(row) for row in session.execute(select(table)).mappings()
@@ -335,12 +350,12 @@ def _apply(session: WriteSession, table: Table, rows: dict[int, Row]) -> TableCh
     gone = [name for name in stored if name not in wanted]
     new = [row for name, row in wanted.items() if name not in stored]
     changed = [row for name, row in wanted.items() if name in stored and stored[name] != row]
-    if gone:
-        session.execute(delete(table).where(tuple_(*key).in_(gone)))
-    if changed:
+    for some in _parts(gone):
+        session.execute(delete(table).where(tuple_(*key).in_(some)))
+    for rows_ in _parts(changed):
         # One statement, one audit row. The cast: a column of nulls has no type of its own.
         given = values(*(typed(c.name, c.type) for c in table.columns), name="given").data(
-            [tuple(row[c.name] for c in table.columns) for row in changed]
+            [tuple(row[c.name] for c in table.columns) for row in rows_]
         )
         names = {c.name for c in key}
         session.execute(
@@ -354,6 +369,10 @@ def _apply(session: WriteSession, table: Table, rows: dict[int, Row]) -> TableCh
             )
             .where(*(c == cast(given.c[c.name], c.type) for c in key))
         )
-    if new:
-        session.execute(insert(table).values(new))
+    for rows_ in _parts(new):
+        session.execute(insert(table).values(rows_))
     return TableChange(len(new), len(changed), len(gone), len(wanted) - len(new) - len(changed))
+
+
+def _parts(rows: list[Any]) -> Iterator[list[Any]]:
+    return (rows[k : k + _AT_ONCE] for k in range(0, len(rows), _AT_ONCE))

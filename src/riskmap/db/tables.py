@@ -260,6 +260,10 @@ ROAD_PROFILES: Final = Table(
     Column("mode", Text, nullable=False),
     # Private, destination-only and emergency-only roads are open to it.
     Column("uses_restricted", Boolean, nullable=False),
+    # May turn round at a junction; where a road ends everybody may.
+    Column("u_turns", Boolean, nullable=False, server_default=text("true")),
+    # The turn restrictions of road_turns bind it.
+    Column("obeys_turns", Boolean, nullable=False, server_default=text("false")),
     Column("source", Text, nullable=False),
     CheckConstraint("mode IN ('motor', 'foot')", name="mode"),
 )
@@ -275,10 +279,26 @@ ROAD_SPEEDS: Final = Table(
     Column("maxspeed_factor", Double),
     # Speed against a one-way street as a share of the speed along it; null: not allowed.
     Column("against_oneway_factor", Double),
+    # It can stop there and people get off the road: what lies beside is reached. On bridges and in
+    # tunnels nobody can, whatever stands here.
+    Column("stops", Boolean, nullable=False, server_default=text("true")),
     Column("source", Text, nullable=False),
     CheckConstraint("speed_kmh > 0 AND speed_kmh <= 200", name="speed"),
     CheckConstraint("maxspeed_factor > 0", name="maxspeed_factor"),
     CheckConstraint("against_oneway_factor > 0", name="against_oneway_factor"),
+)
+
+# Turn restrictions: from one edge over a node to another, edges by their source_id, so that they
+# outlive the edges' ids. They bind the profiles that obey them.
+ROAD_TURNS: Final = Table(
+    "road_turns",
+    METADATA,
+    Column("from_source", Text, primary_key=True),
+    Column("via_node", BigInteger, primary_key=True, autoincrement=False),
+    Column("to_source", Text, primary_key=True),
+    # false: this turn is banned; true: of all turns from there only this one is allowed.
+    Column("mandatory", Boolean, nullable=False, server_default=text("false")),
+    Column("source", Text, nullable=False),
 )
 
 # Phases of a response by kind of team; 'default' serves a bare point and every other kind.
@@ -309,7 +329,7 @@ WIND_SECTORS: Final = Table(
 )
 
 # Speed by the hour as a share of the free speed; no row: 1. Class '*' stands for every class that
-# has no row of its own. For circles and coverage by the hour, which do not read it yet.
+# has no row of its own.
 ROAD_TIME_FACTORS: Final = Table(
     "road_time_factors",
     METADATA,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ class RowNote:
     Attributes
     ----------
     row
-        Row number from 1, or the number of the OSM way.
+        Row number from 1, or the number of the OSM way or relation.
     key
         Entry of the catalogue.
     values
@@ -38,6 +38,28 @@ class RowNote:
     row: int
     key: str
     values: dict[str, object]
+
+
+class Turn(NamedTuple):
+    """A turn restriction; see `riskmap.db.tables.ROAD_TURNS`.
+
+    Attributes
+    ----------
+    from_source, to_source
+        Source ids of the edges.
+    via_node
+        The junction between them.
+    mandatory
+        Only this turn is allowed, instead of: this one is not.
+    source
+        Where it comes from: ``OSM relation/7 no_left_turn``.
+    """
+
+    from_source: str
+    via_node: int
+    to_source: str
+    mandatory: bool
+    source: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +93,8 @@ class RoadEdges:
         Motor vehicles may, but not everyone: private, destination only, or emergency access.
     notes : tuple of RowNote
         What was left out or read differently.
+    turns : tuple of Turn
+        Turn restrictions, each (from, via, to) once.
     """
 
     source_id: list[str]
@@ -89,6 +113,7 @@ class RoadEdges:
     foot: npt.NDArray[np.bool_]
     restricted: npt.NDArray[np.bool_]
     notes: tuple[RowNote, ...]
+    turns: tuple[Turn, ...] = ()
 
     def __len__(self) -> int:
         return len(self.source_id)

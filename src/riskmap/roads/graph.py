@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from riskmap.errors import InputError
 from riskmap.roads.folder import StoredGraphError, read_folder, write_folder
-from riskmap.roads.ordering import compressed_arcs, hilbert_index
+from riskmap.roads.ordering import banned_turns, compressed_arcs, hilbert_index
+from riskmap.units import UNREACHED
 
 Ints = npt.NDArray[np.int32]
 Ids = npt.NDArray[np.int64]
@@ -47,7 +50,9 @@ class RoadGraph:
     forward_ms, backward_ms : int32[m]
         Milliseconds over the whole edge, at least 1; `UNREACHED` is "not allowed".
     length_m : float64[m]
-        Length on the ground (that of `xy` is distorted by the projection).
+        Length on the ground.
+    planar_m : float32[m]
+        Length of the shape on the projection, which distorts it.
     xy : float64[v, 2]
         Vertices of all edges, metres; the first of an edge lies at its from-node.
     offsets : int64[m + 1]
@@ -58,8 +63,24 @@ class RoadGraph:
         Where an arc leads, its time, its edge.
     arc_forward : bool[a]
         Whether the arc runs along its edge's direction.
-    rev_indptr, rev_head, rev_cost_ms, rev_edge, rev_forward
+    forward_arc, backward_arc : int32[m]
+        The arc of each direction of an edge, -1 where it is not allowed.
+    bound : bool[a]
+        Whether something is banned after the arc.
+    banned : int64[b]
+        Banned passages, ``arc << 32 | next arc``, ascending.
+    rev_indptr, rev_head, rev_cost_ms, rev_edge, rev_forward, rev_forward_arc, rev_backward_arc
         The same arcs by the node they enter, for searches toward a point.
+    rev_bound, rev_banned
+        The same bans by the arc that one goes on: ``next arc << 32 | arc``.
+    u_turns
+        Whether the profile may turn round at a junction; at the end of a dead end it always may.
+    road_class : int16[m]
+        Index of each edge's class in `classes`.
+    classes
+        Names of the road classes, none where nobody told them.
+    stops : bool[m]
+        Whether one can stop there and leave the road: not on a motorway or a bridge.
     """
 
     revision: str
@@ -74,6 +95,7 @@ class RoadGraph:
     forward_ms: Ints
     backward_ms: Ints
     length_m: Floats
+    planar_m: npt.NDArray[np.float32]
     xy: Floats
     offsets: Ids
     indptr: Ints
@@ -81,11 +103,23 @@ class RoadGraph:
     cost_ms: Ints
     arc_edge: Ints
     arc_forward: Flags
+    forward_arc: Ints
+    backward_arc: Ints
+    bound: Flags
+    banned: Ids
     rev_indptr: Ints
     rev_head: Ints
     rev_cost_ms: Ints
     rev_edge: Ints
     rev_forward: Flags
+    rev_forward_arc: Ints
+    rev_backward_arc: Ints
+    rev_bound: Flags
+    rev_banned: Ids
+    road_class: npt.NDArray[np.int16]
+    stops: Flags
+    u_turns: bool = True
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         # Threads share the graph: a write would change the answers of all of them.
@@ -101,6 +135,11 @@ class RoadGraph:
     def edge_count(self) -> int:
         """Number of edges."""
         return len(self.edge_id)
+
+    @property
+    def has_turns(self) -> bool:
+        """Whether the way one came by matters at a junction: then arcs are searched, not nodes."""
+        return not self.u_turns or len(self.banned) > 0
 
     @cached_property
     def _node_order(self) -> Ids:
@@ -146,12 +185,41 @@ class RoadGraph:
         """
         forward = _times("forward_ms", forward_ms, self.edge_count)
         backward = _times("backward_ms", backward_ms, self.edge_count)
+        opened = ((forward != UNREACHED) & (self.forward_arc < 0)).any() or (
+            (backward != UNREACHED) & (self.backward_arc < 0)
+        ).any()
+        if opened:
+            return self._opened(forward, backward, revision)
+        # What was closed keeps its arcs, at a cost that no search pays: copying four arrays takes
+        # a hundredth of the time that sorting all arcs anew would.
+        out: dict[str, Any] = {
+            "cost_ms": self.cost_ms.copy(),
+            "rev_cost_ms": self.rev_cost_ms.copy(),
+        }
+        for times, old, name in (
+            (forward, self.forward_ms, "forward_arc"),
+            (backward, self.backward_ms, "backward_arc"),
+        ):
+            moved = np.flatnonzero(times != old)
+            out["cost_ms"][getattr(self, name)[moved]] = times[moved]
+            out["rev_cost_ms"][getattr(self, f"rev_{name}")[moved]] = times[moved]
+        return replace(self, revision=revision, forward_ms=forward, backward_ms=backward, **out)
+
+    def _opened(self, forward: Ints, backward: Ints, revision: str) -> RoadGraph:
+        """Return the graph with directions that had no arc: all arcs and bans are made anew."""
+        arcs = compressed_arcs(self.node_count, self.edge_from, self.edge_to, forward, backward)
+        first, second = self.banned >> 32, self.banned & 0xFFFFFFFF
+        via = self.head[first].astype(np.int64)
+        turns = banned_turns(
+            self.edge_from,
+            self.edge_to,
+            arcs,
+            self.arc_edge[first].astype(np.int64),
+            via,
+            self.arc_edge[second].astype(np.int64),
+        )
         return replace(
-            self,
-            revision=revision,
-            forward_ms=forward,
-            backward_ms=backward,
-            **compressed_arcs(self.node_count, self.edge_from, self.edge_to, forward, backward),
+            self, revision=revision, forward_ms=forward, backward_ms=backward, **arcs, **turns
         )
 
     def save(self, folder: Path) -> None:
@@ -162,7 +230,7 @@ class RoadGraph:
         OSError
             It cannot be written; an older copy stays.
         """
-        meta = {"revision": self.revision, "profile": self.profile, "srid": self.srid}
+        meta = {name: getattr(self, name) for name in _META}
         counts = {"nodes": self.node_count, "edges": self.edge_count, "arcs": len(self.head)}
         write_folder(folder, {name: getattr(self, name) for name in _ARRAYS}, meta | counts)
 
@@ -177,12 +245,10 @@ class RoadGraph:
         """
         arrays, meta = read_folder(folder)
         try:
-            graph = cls(
-                revision=meta["revision"],
-                profile=meta["profile"],
-                srid=meta["srid"],
-                **{name: arrays[name] for name in _ARRAYS},
-            )
+            known: dict[str, Any] = {name: meta[name] for name in _META}
+            known |= {"classes": tuple(meta["classes"])}
+            known |= {name: arrays[name] for name in _ARRAYS}
+            graph = cls(**known)
         except KeyError as error:
             raise StoredGraphError(
                 "roads.graph_damaged", parameter=str(folder), reason=repr(error)
@@ -192,7 +258,8 @@ class RoadGraph:
         return graph
 
 
-_ARRAYS = tuple(f.name for f in fields(RoadGraph) if f.name not in {"revision", "profile", "srid"})
+_META = ("revision", "profile", "srid", "u_turns", "classes")
+_ARRAYS = tuple(f.name for f in fields(RoadGraph) if f.name not in _META)
 
 
 def build_graph(
@@ -208,6 +275,10 @@ def build_graph(
     length_m: npt.ArrayLike,
     forward_ms: npt.ArrayLike,
     backward_ms: npt.ArrayLike,
+    road_class: Sequence[str] | None = None,
+    stops: npt.ArrayLike | None = None,
+    turns: npt.ArrayLike = (),
+    u_turns: bool = True,
 ) -> RoadGraph:
     """Build the graph of one profile. The order of the rows does not matter to the result.
 
@@ -225,6 +296,15 @@ def build_graph(
         Length on the ground, 0 allowed.
     forward_ms, backward_ms : int32[m]
         Time over the whole edge, at least 1 ms, `UNREACHED` where not allowed.
+    road_class
+        Name of each edge's class, for factors by the hour; none: all of one class without a name.
+    stops : bool[m]
+        Whether one can stop there; none: everywhere.
+    turns : int64[t, 3]
+        Banned passages: id of the edge that one comes by, of the node, of the edge that one may
+        not go on. Those of roads that the profile cannot use are left out.
+    u_turns
+        Whether turning round at a junction is allowed.
 
     Raises
     ------
@@ -262,20 +342,39 @@ def build_graph(
     vertex = np.arange(len(points)) + np.repeat(bounds[:-1][by_place] - new_bounds[:-1], sizes)
     edge_from, edge_to = edge_from[by_place], edge_to[by_place]
     forward, backward = forward[by_place], backward[by_place]
+    names = [""] * count if road_class is None else list(road_class)
+    _require(len(names) == count, "road_class")
+    classes, class_of = np.unique(np.array(names, dtype=object).astype(str), return_inverse=True)
+    may_stop = np.ones(count, dtype=bool) if stops is None else np.asarray(stops, dtype=bool)
+    _require(may_stop.shape == (count,), "stops")
+    edge_ids = ids[by_place]
+    arcs = compressed_arcs(len(node_id), edge_from, edge_to, forward, backward)
+    bans = np.asarray(turns, dtype=np.int64).reshape(-1, 3)
+    by_id, by_node = np.argsort(edge_ids), np.argsort(node_id[order])
+    ban_from, ban_to = (_lookup(edge_ids, by_id, bans[:, column]) for column in (0, 2))
+    ban_via = _lookup(node_id[order], by_node, bans[:, 1])
+    known = (ban_from >= 0) & (ban_via >= 0) & (ban_to >= 0)
+    banned = banned_turns(edge_from, edge_to, arcs, ban_from[known], ban_via[known], ban_to[known])
     return RoadGraph(
         revision=revision,
         profile=profile,
         srid=srid,
         node_id=node_id[order],
-        edge_id=ids[by_place],
+        edge_id=edge_ids,
         edge_from=edge_from,
         edge_to=edge_to,
         forward_ms=forward,
         backward_ms=backward,
         length_m=length[by_place],
+        planar_m=_planar(points[vertex], new_bounds),
         xy=points[vertex],
         offsets=new_bounds,
-        **compressed_arcs(len(node_id), edge_from, edge_to, forward, backward),
+        road_class=class_of[by_place].astype(np.int16),
+        stops=may_stop[by_place],
+        u_turns=u_turns,
+        classes=tuple(str(name) for name in classes),
+        **arcs,
+        **banned,
     )
 
 
@@ -283,6 +382,17 @@ def _times(name: str, values: npt.ArrayLike, count: int) -> Ints:
     times = np.array(values, dtype=np.int32)
     _require(times.shape == (count,) and bool((times >= 1).all()), name)
     return times
+
+
+def _planar(xy: Floats, offsets: Ids) -> npt.NDArray[np.float32]:
+    """Return the length of each edge's shape, metres."""
+    steps = np.hypot(*np.diff(xy, axis=0).T) if len(xy) else np.zeros(0)
+    steps[offsets[1:-1] - 1] = 0.0  # from one edge to the next
+    along = np.concatenate([[0.0], np.cumsum(steps)])
+    found: npt.NDArray[np.float32] = (along[offsets[1:] - 1] - along[offsets[:-1]]).astype(
+        np.float32
+    )
+    return found
 
 
 def _lookup(ids: Ids, order: Ids, wanted: npt.ArrayLike) -> Ids:

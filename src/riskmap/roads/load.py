@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,17 +12,18 @@ import shapely
 from psycopg import Connection as DriverConnection
 from psycopg import OperationalError
 from pyproj import Transformer
-from sqlalchemy import case, delete, func, or_, select, text
+from sqlalchemy import Table, case, delete, func, or_, select, text
 
 from riskmap.db.audit import record
 from riskmap.db.sessions import ReadSession, WriteSession
-from riskmap.db.tables import FEED, ROAD_EDGES, ROAD_PROFILES, ROAD_SPEEDS
+from riskmap.db.tables import FEED, ROAD_EDGES, ROAD_PROFILES, ROAD_SPEEDS, ROAD_TURNS
 from riskmap.errors import InputError, UnavailableError
-from riskmap.roads.edges import RoadEdges
+from riskmap.roads.edges import RoadEdges, Turn
 from riskmap.roads.graph import RoadGraph, build_graph
+from riskmap.roads.turns import NO_TURNS, banned_passages
 from riskmap.units import MS_PER_S, UNREACHED, WGS84, Bbox
 
-# What the triggers call the network in the feed; road_edges and road_speeds both count.
+# What the triggers call the network in the feed: edges, turns, profiles, speeds and factors count.
 FEED_NAME: Final = "roads"
 
 _COPIED: Final = (
@@ -93,25 +95,34 @@ def replace_edges(session: WriteSession, edges: RoadEdges, box: Bbox, *, source:
     )
     # One import at a time: a second one's DELETE would not see the rows that the first adds.
     session.execute(text("SELECT pg_advisory_xact_lock(hashtext('riskmap.import.roads'))"))
+    # Turns name edges: those of another network mean nothing here.
+    session.execute(delete(ROAD_TURNS))
     session.execute(delete(ROAD_EDGES))
+    _copy(session, ROAD_EDGES, _COPIED, rows)
+    _copy(session, ROAD_TURNS, Turn._fields, edges.turns)
+    state = stored_edges(session)
+    record(
+        session,
+        "roads.import",
+        FEED_NAME,
+        {"source": source, "length_km": round(state.length_km, 1), "turns": len(edges.turns)},
+        row_count=state.edges,
+    )
+    return state
+
+
+def _copy(
+    session: WriteSession, table: Table, names: Iterable[str], rows: Iterable[tuple[Any, ...]]
+) -> None:
     driver: DriverConnection[Any] = session.connection.connection.driver_connection  # type: ignore[assignment]
-    columns = ", ".join(f'"{ROAD_EDGES.c[name].name}"' for name in _COPIED)
-    statement = f"COPY {ROAD_EDGES.name} ({columns}) FROM STDIN".encode()
+    columns = ", ".join(f'"{table.c[name].name}"' for name in names)
+    statement = f"COPY {table.name} ({columns}) FROM STDIN".encode()
     try:
         with driver.cursor() as cursor, cursor.copy(statement) as copy:
             for row in rows:
                 copy.write_row(row)
     except OperationalError as error:
         raise UnavailableError("database.away") from error
-    state = stored_edges(session)
-    record(
-        session,
-        "roads.import",
-        FEED_NAME,
-        {"source": source, "length_km": round(state.length_km, 1)},
-        row_count=state.edges,
-    )
-    return state
 
 
 def stored_edges(session: ReadSession) -> RoadsState:
@@ -170,7 +181,8 @@ def _times(row_length: npt.NDArray[np.float64], kmh: npt.NDArray[np.float64]) ->
 def read_graph(session: ReadSession, *, profile: str, srid: int, revision: str) -> RoadGraph:
     """Build the graph of a profile from the stored network.
 
-    Walkers go where `foot` allows, vehicles where `motor` does.
+    Walkers go where `foot` allows, vehicles where `motor` does. Turn restrictions are given to the
+    profiles that obey them.
 
     Raises
     ------
@@ -196,6 +208,9 @@ def read_graph(session: ReadSession, *, profile: str, srid: int, revision: str) 
             func.ST_AsBinary(edge.geom).label("wkb"),
             case((edge.oneway == "backward", against), else_=along).label("forward_kmh"),
             case((edge.oneway == "forward", against), else_=along).label("backward_kmh"),
+            edge.road_class,
+            # From a bridge or out of a tunnel nobody steps into what lies beside it on the map.
+            (speed.stops & ~edge.bridge & ~edge.tunnel).label("stops"),
         )
         .join(ROAD_SPEEDS, (speed.road_class == edge.road_class) & (speed.profile == profile))
         .join(ROAD_PROFILES, how.profile == speed.profile)
@@ -209,12 +224,16 @@ def read_graph(session: ReadSession, *, profile: str, srid: int, revision: str) 
     rows = session.execute(statement).all()
     if not rows:
         raise UnavailableError("roads.none_open", parameter="profile", profile=profile)
-    ids, starts, ends, length, wkb, forward, backward = zip(*rows, strict=True)
+    ids, starts, ends, length, wkb, forward, backward, classes, stops = zip(*rows, strict=True)
     lines = shapely.from_wkb(list(wkb))
     lonlat, offsets = shapely.to_ragged_array(lines)[1:]
     to_local = Transformer.from_crs(WGS84, srid, always_xy=True)
     xy = np.column_stack(to_local.transform(lonlat[:, 0], lonlat[:, 1]))
     metres = np.array(length, dtype=float)
+    rules = session.execute(
+        select(how.u_turns, how.obeys_turns).where(how.profile == profile)
+    ).one()
+    ends_of = np.column_stack([np.array(column, dtype=np.int64) for column in (ids, starts, ends)])
     return build_graph(
         revision=revision,
         profile=profile,
@@ -227,4 +246,23 @@ def read_graph(session: ReadSession, *, profile: str, srid: int, revision: str) 
         length_m=metres,
         forward_ms=_times(metres, np.array(forward, dtype=float)),
         backward_ms=_times(metres, np.array(backward, dtype=float)),
+        road_class=classes,
+        stops=np.array(stops, dtype=bool),
+        turns=banned_passages(ends_of, _stored_turns(session)) if rules.obeys_turns else NO_TURNS,
+        u_turns=rules.u_turns,
     )
+
+
+def _stored_turns(session: ReadSession) -> npt.NDArray[np.int64]:
+    """Return (from edge id, via node id, to edge id, 1 if mandatory) of each restriction.
+
+    A source id that several edges bear gives a row for each of them: the via node decides.
+    """
+    turn = ROAD_TURNS.c
+    start, end = ROAD_EDGES.alias("f"), ROAD_EDGES.alias("t")
+    rows = session.execute(
+        select(start.c.id, turn.via_node, end.c.id, turn.mandatory)
+        .join(start, start.c.source_id == turn.from_source)
+        .join(end, end.c.source_id == turn.to_source)
+    ).all()
+    return np.array([tuple(row) for row in rows], dtype=np.int64).reshape(-1, 4)

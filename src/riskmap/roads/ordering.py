@@ -115,7 +115,7 @@ def compressed_arcs(
     Returns
     -------
     dict
-        The fields of `riskmap.roads.graph.RoadGraph` from ``component`` and ``indptr`` on.
+        The fields of `riskmap.roads.graph.RoadGraph` from ``component`` to ``rev_backward_arc``.
     """
     along, against = np.flatnonzero(forward != UNREACHED), np.flatnonzero(backward != UNREACHED)
     edge = np.concatenate([along, against]).astype(np.int32)
@@ -133,5 +133,64 @@ def compressed_arcs(
         out[f"{prefix}head"] = far[order].astype(np.int32)
         out[f"{prefix}cost_ms"] = cost[order].astype(np.int32)
         out[names[0]], out[names[1]] = edge[order], ahead[order]
+        place = np.empty(len(order), dtype=np.int32)
+        place[order] = np.arange(len(order), dtype=np.int32)
+        for name, rows, part in (
+            ("forward_arc", along, place[: len(along)]),
+            ("backward_arc", against, place[len(along) :]),
+        ):
+            out[prefix + name] = np.full(len(start), -1, dtype=np.int32)
+            out[prefix + name][rows] = part
     out["component"], out["component_size"] = weak_components(count, tail, head)
     return out
+
+
+def banned_turns(
+    start: Ints,
+    end: Ints,
+    arcs: dict[str, Any],
+    from_edge: npt.NDArray[np.int64],
+    via: npt.NDArray[np.int64],
+    to_edge: npt.NDArray[np.int64],
+) -> dict[str, Any]:
+    """Return the banned passages from arc to arc.
+
+    Parameters
+    ----------
+    start, end : int32[m]
+        Ends of the edges.
+    arcs
+        What `compressed_arcs` returned.
+    from_edge, via, to_edge : int64[t]
+        Index of the edge that one comes by, of the node, of the edge that one may not go on.
+
+    Returns
+    -------
+    dict
+        ``bound``, ``banned``, ``rev_bound``, ``rev_banned`` of `riskmap.roads.graph.RoadGraph`.
+    """
+    pairs: dict[str, list[npt.NDArray[Any]]] = {"": [], "rev_": []}
+    for comes_forward in (True, False):
+        for goes_forward in (True, False):
+            comes = (end if comes_forward else start)[from_edge] == via
+            goes = (start if goes_forward else end)[to_edge] == via
+            rows = comes & goes
+            for prefix, found in pairs.items():
+                first = _arc(arcs, prefix, comes_forward)[from_edge[rows]].astype(np.int64)
+                second = _arc(arcs, prefix, goes_forward)[to_edge[rows]].astype(np.int64)
+                known = (first >= 0) & (second >= 0)
+                # A search toward a place takes the second arc off the queue and offers the first.
+                taken, offered = (second, first) if prefix else (first, second)
+                found.append((taken[known] << 32) | offered[known])
+    out: dict[str, Any] = {}
+    for prefix, found in pairs.items():
+        keys = np.unique(np.concatenate(found))
+        out[f"{prefix}banned"] = keys
+        out[f"{prefix}bound"] = np.zeros(len(arcs["head"]), dtype=bool)
+        out[f"{prefix}bound"][keys >> 32] = True
+    return out
+
+
+def _arc(arcs: dict[str, Any], prefix: str, forward: bool) -> Ints:
+    found: Ints = arcs[f"{prefix}{'forward' if forward else 'backward'}_arc"]
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +15,7 @@ import osmium
 from riskmap.errors import InputError
 from riskmap.roads.edges import RoadEdges, RowNote
 from riskmap.roads.osm_tags import RoadTags, read_tags
+from riskmap.roads.osm_turns import Pieces, read_turns
 
 _EVERY = 10_000
 
@@ -41,8 +43,8 @@ def read_osm_pbf(path: Path, *, progress: Callable[[int], None] | None = None) -
 
     Notes
     -----
-    Two passes of libosmium: nodes into a location index, then ways. A way whose nodes are partly
-    outside the extract is cut at the gap and noted.
+    Two passes of libosmium: nodes into a location index and ways, then the relations that restrict
+    turns. A way whose nodes are partly outside the extract is cut at the gap and noted.
     """
     ways: list[int] = []
     tags: list[RoadTags] = []
@@ -74,7 +76,7 @@ def read_osm_pbf(path: Path, *, progress: Callable[[int], None] | None = None) -
         raise InputError("roads.file_unreadable", parameter=str(path), reason=str(error)) from error
     if progress is not None:
         progress(seen)
-    return _split(
+    edges, pieces = _split(
         path,
         ways=ways,
         tags=tags,
@@ -82,6 +84,8 @@ def read_osm_pbf(path: Path, *, progress: Callable[[int], None] | None = None) -
         refs=np.frombuffer(refs, dtype=np.int64),
         lonlat=np.column_stack([np.frombuffer(lon, dtype=np.float64), np.frombuffer(lat)]),
     )
+    turns, notes = read_turns(path, edges, pieces)
+    return replace(edges, turns=turns, notes=(*edges.notes, *notes))
 
 
 def _split(
@@ -92,8 +96,8 @@ def _split(
     way: npt.NDArray[np.int64],
     refs: npt.NDArray[np.int64],
     lonlat: npt.NDArray[np.float64],
-) -> RoadEdges:
-    """Cut ways, given as runs of vertices, at junctions and gaps."""
+) -> tuple[RoadEdges, Pieces]:
+    """Cut ways, given as runs of vertices, at junctions and gaps; tell the edges of each way."""
     known = np.isfinite(lonlat[:, 0])
     missing = np.bincount(way[~known], minlength=len(ways))
     notes = tuple(
@@ -129,7 +133,10 @@ def _split(
     rank = np.arange(len(first)) - np.searchsorted(of_way, of_way)
     rows = of_way.tolist()
     read = [tags[row] for row in rows]
-    return RoadEdges(
+    pieces: Pieces = {}
+    for edge, row in enumerate(rows):
+        pieces.setdefault(ways[row], []).append(edge)
+    edges = RoadEdges(
         source_id=[f"way/{ways[row]}/{k}" for row, k in zip(rows, rank.tolist(), strict=True)],
         from_node=refs[first],
         to_node=refs[last],
@@ -147,3 +154,4 @@ def _split(
         restricted=np.array([tag.restricted for tag in read]),
         notes=notes,
     )
+    return edges, pieces

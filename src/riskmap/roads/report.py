@@ -56,6 +56,8 @@ class RoadReport:
         Largest first, by length; a source id of each.
     duplicates
         Pairs of edges with the same ends and vertices, whatever the direction.
+    turns
+        Turn restrictions that were read.
     """
 
     edges: int
@@ -68,6 +70,7 @@ class RoadReport:
     duplicates: tuple[tuple[str, str], ...]
     self_loops: tuple[str, ...]
     notes: tuple[RowNote, ...]
+    turns: int = 0
 
     @property
     def largest_share(self) -> float:
@@ -121,6 +124,7 @@ class RoadReport:
             },
             "duplicates": [list(pair) for pair in self.duplicates],
             "self_loops": list(self.self_loops),
+            "turns": self.turns,
             "notes": [
                 {
                     "row": note.row,
@@ -145,6 +149,8 @@ class RoadReport:
                 share=f"{100 * self.largest_share:.2f}",
             )
         ]
+        if self.turns:
+            lines.append(say("roads.report.turns", lang, count=self.turns))
         if done.tolerance_m or done.splits or done.contracted:
             lines.append(
                 say(
@@ -236,6 +242,7 @@ def describe(edges: RoadEdges, mended: Mended | None = None) -> RoadReport:
         duplicates=_duplicates(edges),
         self_loops=tuple(edges.source_id[k] for k in np.flatnonzero(tail == head).tolist()),
         notes=edges.notes,
+        turns=len(edges.turns),
     )
 
 

@@ -24,6 +24,7 @@ class Speed(NamedTuple):
     speed_kmh: float
     maxspeed_factor: float | None
     against_oneway_factor: float | None
+    stops: bool
     source: str
 
 
@@ -48,14 +49,25 @@ class TimeFactors:
         InputError
             There is no such day type or hour.
         """
+        self.check(day_type, hour)
+        own = self.rows.get((profile, road_class, day_type, hour))
+        return own or self.rows.get((profile, EVERY_CLASS, day_type, hour))
+
+    @staticmethod
+    def check(day_type: str, hour: int) -> None:
+        """Refuse a time that there is not.
+
+        Raises
+        ------
+        InputError
+            Names `day_type` or `hour`.
+        """
         if day_type not in DAY_TYPES:
             raise InputError(
                 "roads.day_type", parameter="day_type", value=day_type, known=", ".join(DAY_TYPES)
             )
         if not 0 <= hour <= 23:
             raise InputError("roads.hour", parameter="hour", value=hour)
-        own = self.rows.get((profile, road_class, day_type, hour))
-        return own or self.rows.get((profile, EVERY_CLASS, day_type, hour))
 
     def factor(self, profile: str, road_class: str, day_type: str, hour: int) -> float:
         """Return the share of the free speed, 1 where the table says nothing."""
