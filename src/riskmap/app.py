@@ -44,6 +44,7 @@ from riskmap.api import (
     service,
     styles,
     summary,
+    surroundings,
     tile_edge,
     tiles,
     tilesets,
@@ -79,6 +80,7 @@ MAX_BODY_BYTES = 64 * 1024
 LARGER_BODIES = (
     (re.compile(re.escape(convert.PATH)), convert.MAX_BODY_BYTES),
     (edits.PATHS, edits.MAX_BODY_BYTES),
+    (re.compile(re.escape(surroundings.PATH)), surroundings.MAX_BODY_BYTES),
 )
 # These take files: they count for themselves, and what they take goes to the disk.
 UPLOADS = {("POST", "/imports")}
@@ -301,6 +303,7 @@ def create_app(settings: Settings) -> FastAPI:
         archives.router,
         styles.router,
         analysis.router,
+        surroundings.router,
         convert.router,
         imports.router,
         hazard_levels.router,

@@ -41,7 +41,7 @@ class CircleBody(BaseModel):
     datum: str | None = Field(default=None, description="wgs84, gcj02, bd09: of points and answer")
 
 
-def _read_datum(ctx: Ctx, text: str | None) -> Datum:
+def asked_datum(ctx: Ctx, text: str | None) -> Datum:
     """Read in which datum positions come and go; refuse one that cannot serve this city."""
     datum = read_datum(text)
     if datum is not Datum.WGS84:
@@ -52,7 +52,8 @@ def _read_datum(ctx: Ctx, text: str | None) -> Datum:
     return datum
 
 
-def _answer(body: dict[str, Any], media: str, watch: Stopwatch, datum: Datum) -> Response:
+def answer(body: dict[str, Any], media: str, watch: Stopwatch, datum: Datum) -> Response:
+    """Answer with a body in a datum, and how long each stage took."""
     headers = {"Server-Timing": watch.header(), "Cache-Control": "no-store"}
     if datum is not Datum.WGS84:
         headers["X-Datum"] = datum.value
@@ -63,7 +64,7 @@ def _answer(body: dict[str, Any], media: str, watch: Stopwatch, datum: Datum) ->
 def response_circles(body: CircleBody, request: Request, ctx: Ctx) -> Response:
     """Draw what is reached within so many minutes, and count who and what is inside."""
     parameters(request, set())
-    datum = _read_datum(ctx, body.datum)
+    datum = asked_datum(ctx, body.datum)
     query = ResponseQuery(
         starts=tuple(
             place_in_wgs84(LonLat(*point), datum, f"points[{row}]")
@@ -77,7 +78,7 @@ def response_circles(body: CircleBody, request: Request, ctx: Ctx) -> Response:
         setup_s=body.setup_s,
     )
     watch = Stopwatch()
-    return _answer(ctx.analysis.circle(query, watch), "application/geo+json", watch, datum)
+    return answer(ctx.analysis.circle(query, watch), "application/geo+json", watch, datum)
 
 
 @router.get("/reach", summary="谁能到达 Who reaches this", response_model=None)
@@ -92,7 +93,7 @@ def reach(
     """List the teams that reach a place within so many minutes of the alarm."""
     del lon, lat, minutes, datum  # declared for OpenAPI, read below
     found = parameters(request, {"lon", "lat", "minutes", "datum"})
-    asked = _read_datum(ctx, found.get("datum"))
+    asked = asked_datum(ctx, found.get("datum"))
     for name in ("lon", "lat"):
         if name not in found:
             raise InputError("parameter.missing", parameter=name)
@@ -100,7 +101,7 @@ def reach(
     place = place_in_wgs84(place, asked, "lon,lat")
     query = ReachQuery(place, number(found.get("minutes", "15"), "minutes"))
     watch = Stopwatch()
-    return _answer(ctx.analysis.reach(query, watch), "application/json", watch, asked)
+    return answer(ctx.analysis.reach(query, watch), "application/json", watch, asked)
 
 
 @router.get("/coverage", summary="覆盖 Coverage", response_model=None)
@@ -114,10 +115,10 @@ def coverage(
     """Say which share of dangers and people the free teams reach in time, and whom they miss."""
     del minutes, limit, datum  # declared for OpenAPI, read below
     found = parameters(request, {"minutes", "limit", "datum"})
-    asked = _read_datum(ctx, found.get("datum"))
+    asked = asked_datum(ctx, found.get("datum"))
     query = CoverageQuery(
         minutes=number(found.get("minutes", "15"), "minutes"),
         limit=integer(found.get("limit", "200"), "limit", least=0, most=MAX_LISTED),
     )
     watch = Stopwatch()
-    return _answer(ctx.analysis.coverage(query, watch), "application/json", watch, asked)
+    return answer(ctx.analysis.coverage(query, watch), "application/json", watch, asked)
