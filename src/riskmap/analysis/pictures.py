@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+
+from shapely.geometry import mapping
 
 from riskmap.analysis.ground import Ground
 from riskmap.analysis.picture import Roads, Shapes, box_of, draw, roads_in
+from riskmap.analysis.store import read_rows
 from riskmap.analysis.surroundings import SurroundingsQuery
-from riskmap.catalog.spec import Role, Text
+from riskmap.catalog.spec import Geometry, Layer, Role, Text
+from riskmap.crs.boxes import rectangle
 from riskmap.errors import UnavailableError
+from riskmap.features.query import FeatureQuery
 from riskmap.features.summary import STATUS
 from riskmap.units import Bbox
 
@@ -92,27 +98,33 @@ def around_picture(ground: Ground, query: SurroundingsQuery, answer: Answer) -> 
         ]
         walks = [feature(one["route"]) for one in shelters["usable"] if one.get("route")]
         layers.append(Shapes(features=walks, look="walk", label=Text("步行路线", "Way on foot")))
-    told = {one["id"]: rank for rank, one in enumerate((shelters or {}).get("usable", []), 1)}
+    usable = shelters["usable"] if shelters else []
+    ranks = {(one["layer"], one["id"]): rank for rank, one in enumerate(usable, 1)}
     for layer_id, found in answer["layers"].items():
         layer = ground.catalog[layer_id]
         if layer.role is Role.AREA or not found["features"]:
             continue
         sheltering = shelters is not None and layer.role is Role.SHELTER
+        told_of = _sheltering(shelters, layer_id) if sheltering else found["features"]
+        shapes = _shapes(ground, layer, box_of([point(o["lon"], o["lat"]) for o in told_of]))
         listed = [
-            point(
-                one["lon"],
-                one["lat"],
+            feature(
+                shapes.get(one["id"], point(one["lon"], one["lat"])["geometry"]),
                 risk_level=one.get("risk_level"),
                 state=one.get(STATUS.get(layer.role, "")),
                 label=one.get("name"),
-                order=told.get(one["id"]) if sheltering else None,
+                order=ranks.get((layer_id, one["id"])),
             )
-            for one in (_sheltering(shelters, layer_id) if sheltering else found["features"])
+            for one in told_of
         ]
-        layers.append(Shapes.of_layer(layer, listed, labelled=9 if sheltering else 3))
+        count = f"{found['count']:,}"
+        if len(listed) < found["count"]:
+            count = f"{len(listed):,} / {count}"
+        drawn_as = Shapes.of_layer(layer, listed, labelled=9 if sheltering else 3)
+        layers.append(replace(drawn_as, label=Text(layer.title.zh, f"{layer.title.en} {count}")))
     here = [point(place["lon"], place["lat"], label=place.get("feature", {}).get("name"))]
     layers.append(Shapes(features=here, look="place", label=Text("地点", "Place")))
-    drawn = [*rings, *here, *walks]
+    drawn: list[Mapping[str, Any]] = [*rings, *here, *walks]
     if danger is not None:
         drawn += [
             feature(danger["zone"]),
@@ -140,6 +152,16 @@ def _sheltering(shelters: Answer | None, layer_id: str) -> list[dict[str, Any]]:
     return [one for one in (*found["usable"], *found["refused"]) if one["layer"] == layer_id]
 
 
+def _shapes(ground: Ground, layer: Layer, box: Bbox | None) -> dict[int, Mapping[str, Any]]:
+    """Return the shapes of a layer's lines and areas that meet a box, GeoJSON by id."""
+    if layer.geometry is Geometry.POINT or box is None:
+        return {}
+    query = FeatureQuery(layer=layer, area=rectangle(*box))
+    with ground.database.read() as session:
+        rows = read_rows(session, query, ())
+    return {int(one): mapping(shape) for one, shape in zip(rows.ids, rows.shapes, strict=True)}
+
+
 def _roads_or_none(ground: Ground, box: Bbox | None, profile: str | None) -> Roads | None:
     """Return the roads behind a picture; what needs none is drawn without where there are none."""
     try:
@@ -161,8 +183,8 @@ def _around_notes(answer: Answer, ground: Ground) -> list[Text]:
             Text(
                 f"可用避难场所 {len(shelters['usable'])} 处, 空余 {shelters['free']:,},"
                 f" 可接纳 {_said(shelters['takes_in'])}",
-                f"{len(shelters['usable'])} shelters with {shelters['free']:,} free places take in"
-                f" {_said(shelters['takes_in'])}",
+                f"Shelters: {len(shelters['usable'])}, free places {shelters['free']:,},"
+                f" take in {_said(shelters['takes_in'])}",
             ),
         ]
     for one in [*answer["rings"], *answer["reached"]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -11,10 +12,12 @@ import numpy.typing as npt
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from riskmap.analysis.anchors import Anchors
 from riskmap.analysis.danger import Danger
 from riskmap.analysis.ground import Ground, Moment
 from riskmap.analysis.plane import HAIR_M
-from riskmap.analysis.search import search
+from riskmap.analysis.routes import routes
+from riskmap.analysis.search import TravelTimes, search
 from riskmap.analysis.within import SUITABLE, Near
 from riskmap.catalog.spec import Layer, Role
 from riskmap.errors import InputError, RiskmapError
@@ -32,6 +35,8 @@ IN_ZONE, DOWNWIND, CLOSED, FULL, UNKNOWN, UNSUITABLE, UNREACHABLE, NO_WALK_NETWO
     "not_reachable_on_foot", "no_walk_network",
 )  # fmt: skip
 _FULL_STATE: Final = "full"
+# Ways are told for so many shelters, the shortest first.
+_ROUTES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +156,42 @@ def _touching(
     return edges, lines
 
 
+@dataclass(frozen=True, eq=False)
+class Walks:
+    """The walks from a zone's edge to the shelters of a layer."""
+
+    times: TravelTimes
+    anchors: Anchors
+    network: Network
+
+    @cached_property
+    def _ms(self) -> dict[int, int]:
+        """Milliseconds by id, the last metres off the road included."""
+        ms = self.anchors.arrival_ms(self.times)
+        kept = ms <= self.times.limit_ms
+        return dict(zip(self.anchors.rows.ids[kept].tolist(), ms[kept].tolist(), strict=True))
+
+    def ms(self, feature_id: int) -> int:
+        """Return how long the walk to a shelter takes, `UNREACHED` past the limit."""
+        return self._ms.get(feature_id, UNREACHED)
+
+    def route(self, feature_id: int) -> dict[str, Any] | None:
+        """Return the way along the streets as GeoJSON, None where there is none."""
+        (row,) = np.flatnonzero(self.anchors.rows.ids == feature_id)
+        ends = np.append(self.anchors.first, len(self.anchors.positions))
+        doors = np.arange(ends[row], ends[row + 1])
+        there = self.anchors.positions
+        some = Positions(
+            there.edge[doors], there.fraction[doors], there.distance_m[doors], there.xy[doors]
+        )
+        ms = self.times.at(some).astype(np.int64)
+        ms = np.where(ms == UNREACHED, UNREACHED, ms + self.anchors.access_ms[doors])
+        best = np.array([int(np.argmin(ms))])
+        one = Positions(some.edge[best], some.fraction[best], some.distance_m[best], some.xy[best])
+        (found,) = routes(self.times, one, self.network)
+        return None if found is None else {"type": "LineString", "coordinates": found.geometry}
+
+
 def refuge(
     ground: Ground,
     moment: Moment,
@@ -164,8 +205,10 @@ def refuge(
 
     Parameters
     ----------
-    shelters, widest_m
-        Of these, those no farther than that from the place.
+    shelters
+        All that a walk might reach, and all within `widest_m`.
+    widest_m
+        Shelters that are not usable are told within so many metres of the place.
     people
         How many live in the zone; None: not known.
     """
@@ -176,30 +219,22 @@ def refuge(
         network = ground.network(moment, WALK)
     except RiskmapError as error:
         warnings.append(str(error))
-    walk_ms = _walks(ground, network, query, danger, found, warnings)
-    usable, refused = [], []
-    for near, arrivals in zip(found, walk_ms, strict=True):
-        zone, downwind = danger.split(near)
-        for row in near.order(near.distance_m <= widest_m + HAIR_M):
-            reasons = _reasons(near, row, query.hazard)
-            if zone[row]:
-                reasons.insert(0, IN_ZONE)
-            elif downwind[row]:
-                reasons.insert(0, DOWNWIND)
-            ms = UNREACHED if arrivals is None else arrivals.get(int(near.rows.ids[row]), UNREACHED)
-            if arrivals is None:
-                reasons.append(NO_WALK_NETWORK)
-            elif ms == UNREACHED and not zone[row] and not downwind[row]:
-                reasons.append(UNREACHABLE)
-            told = {"layer": near.layer.id, **near.told(row)}
-            told["suitable"] = _suitable(near, row, query.hazard)
-            told["walk_s"] = None if ms == UNREACHED else ms / MS_PER_S
-            if reasons:
-                refused.append({**told, "reasons": reasons})
-            else:
+    walks = _walks(ground, network, query, danger, found, warnings)
+    usable: list[dict[str, Any]] = []
+    refused: list[dict[str, Any]] = []
+    for near, walk in zip(found, walks, strict=True):
+        for row, told, reasons in _judged(near, walk, query, danger):
+            if not reasons:
                 usable.append(told)
+            # Of those farther away than anything asked for only the usable ones are told.
+            elif near.distance_m[row] <= widest_m + HAIR_M:
+                refused.append({**told, "reasons": reasons})
     usable.sort(key=lambda one: (one["walk_s"], one["layer"], one["id"]))
     refused.sort(key=lambda one: (one["distance_m"], one["layer"], one["id"]))
+    by_layer = {near.layer.id: walk for near, walk in zip(found, walks, strict=True)}
+    for one in usable[:_ROUTES]:
+        walk = by_layer[one["layer"]]
+        one["route"] = None if walk is None else walk.route(one["id"])
     free = 0
     enough: int | None = None
     for rank, one in enumerate(usable, 1):
@@ -227,6 +262,28 @@ def refuge(
     }
 
 
+def _judged(
+    near: Near, walk: Walks | None, query: RefugeQuery, danger: Danger
+) -> Iterator[tuple[int, dict[str, Any], list[str]]]:
+    """Yield the row of each shelter, what is told of it, and why it is none for these people."""
+    zone, downwind = danger.split(near)
+    for row in range(len(near.rows)):
+        reasons = [IN_ZONE] if zone[row] else [DOWNWIND] if downwind[row] else []
+        reasons += _reasons(near, row, query.hazard)
+        ms = UNREACHED if walk is None else walk.ms(int(near.rows.ids[row]))
+        if walk is None:
+            reasons.append(NO_WALK_NETWORK)
+        elif ms == UNREACHED and not zone[row] and not downwind[row]:
+            reasons.append(UNREACHABLE)
+        told = {
+            "layer": near.layer.id,
+            **near.told(row),
+            "suitable": _suitable(near, row, query.hazard),
+            "walk_s": None if ms == UNREACHED else ms / MS_PER_S,
+        }
+        yield row, told, reasons
+
+
 def _walks(
     ground: Ground,
     network: Network | None,
@@ -234,8 +291,8 @@ def _walks(
     danger: Danger,
     shelters: list[Near],
     warnings: list[str],
-) -> list[dict[int, int] | None]:
-    """Return for each layer the walk from the zone's edge by id, milliseconds; None: no network."""
+) -> list[Walks | None]:
+    """Return for each layer the walks from the zone's edge, None where there is no network."""
     if network is None:
         return [None for _ in shelters]
     limit_ms = round(query.walk_minutes * 60 * MS_PER_S)
@@ -244,13 +301,7 @@ def _walks(
         warnings.append(str(InputError("around.no_exit", parameter=WALK)))
     times = search(ways.graph, ways.starts, np.zeros(len(ways.starts), dtype=np.int32), limit_ms)
     anchors = ground.anchored([near.layer for near in shelters], network)
-    found: list[dict[int, int] | None] = []
-    for near in shelters:
-        anchored = anchors[near.layer.id]
-        ms = anchored.arrival_ms(times)
-        ms = np.where(ms > limit_ms, UNREACHED, ms)
-        found.append(dict(zip(anchored.rows.ids.tolist(), ms.tolist(), strict=True)))
-    return found
+    return [Walks(times, anchors[near.layer.id], network) for near in shelters]
 
 
 def _suitable(near: Near, row: int, hazard: str) -> bool | None:

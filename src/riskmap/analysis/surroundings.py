@@ -42,6 +42,8 @@ MAX_LISTED: Final = 1_000
 DEFAULT_RADIUS_M: Final = (500.0, 1_000.0, 3_000.0)
 DEFAULT_LIMIT: Final = 20
 STRAIGHT: Final = "straight_line"
+# No network's walkers are faster: what they reach lies within so many metres a second.
+_FASTEST_WALK_MPS: Final = 2.5
 # Layers that no analysis reads, and the cells, which are counted as people.
 _UNLISTED: Final = (Role.CONTEXT, Role.POPULATION)
 
@@ -162,8 +164,16 @@ def surroundings(ground: Ground, query: SurroundingsQuery, watch: Stopwatch) -> 
             danger = read_danger(session, query.danger, place, plane)
         widest_m = _widest_m(query, danger)
         box = _joined(plane.box(widest_m), None if reach is None else reach.box())
+        # Shelters within a walk may lie beyond all that is asked for.
+        far = plane.box(widest_m if danger is None else _walk_m(query, danger))
         near = [
-            read_near(session, layer, plane, box, {} if reach is None else reach.by_id(layer))
+            read_near(
+                session,
+                layer,
+                plane,
+                _joined(box, far) if layer.role is Role.SHELTER else box,
+                {} if reach is None else reach.by_id(layer),
+            )
             for layer in layers
         ]
         empty = empty_layers(session, [one.layer for one in near if not len(one.rows)])
@@ -195,6 +205,11 @@ def _widest_m(query: SurroundingsQuery, danger: Danger | None) -> float:
         if danger.sector is not None:
             found.append(danger.sector.downwind_m)
     return max(found, default=0.0)
+
+
+def _walk_m(query: SurroundingsQuery, danger: Danger) -> float:
+    """Return how far from the place a walk from the zone's edge may end."""
+    return danger.radius_m + query.refuge.walk_minutes * 60 * _FASTEST_WALK_MPS
 
 
 def _joined(one: Bbox, other: Bbox | None) -> Bbox:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _POINTS = ["北 N", "东北 NE", "东 E", "东南 SE", "南 S", "西南 SW", "西 W", "西北 NW"]
 _SHOWN = 15
+_DRAWN = 400
 
 
 def numbers(text: str | None, parameter: str) -> tuple[float, ...]:
@@ -89,8 +91,12 @@ def around(
     with opened() as ready:
         graphs = Graphs(ready.settings.data_dir, ready.database)
         service = AnalysisService(ready.database, catalog, graphs)
-        answer = service.surroundings(query)
+        # A picture shows more than a list: what is drawn should not end where a list does.
+        wide = query if picture is None else replace(query, limit=max(limit, _DRAWN))
+        answer = service.surroundings(wide)
         drawn = "" if picture is None else around_picture(service.ground, query, answer)
+        for found in answer["layers"].values():
+            del found["features"][limit:]
     if picture is not None:
         write(picture, drawn.encode(), "--picture")
     if json:
@@ -176,7 +182,8 @@ def _nearest(features: list[dict[str, Any]]) -> str:
 
 def _danger(answer: dict[str, Any]) -> None:
     danger, shelters = answer["danger"], answer["shelters"]
-    line = f"危险区 Danger zone {danger['danger_radius_m']:g} m: {_number(danger['people_in_zone'])} 人 people"
+    people = _number(danger["people_in_zone"])
+    line = f"危险区 Danger zone {danger['danger_radius_m']:g} m: {people} 人 people"
     if danger["wind_to_deg"] is not None:
         line += (
             f" · 风自 wind from {danger['wind_from_deg']:g}° → {danger['wind_to_deg']:g}°"

@@ -67,10 +67,12 @@ class Canvas:
                 continue
             level = self._level(shapes, feature)
             token = "jade" if level is None else f"level-{level}"
+            if shapes.symbol == "fault":
+                token = "fault"
             line = shapely.get_dimensions(found) == 1
             look = Look(
-                fill=None if line else token, opacity=0.16, stroke="fault" if line else token,
-                width=2.0 if line else 1.2, dash=(4, 3) if level == "null" else (),
+                fill=None if line else token, opacity=0.16, stroke=token,
+                width=2.2 if line else 1.2, dash=(4, 3) if level == "null" else (),
             )  # fmt: skip
             self.body.append(painted(path(self.frame.clipped(found)), look, self.theme))
 
