@@ -25,6 +25,9 @@ QUARTER: Final = 90
 # A tenth of a millimetre at 5 km: what lies on an edge is inside, whatever rounding does.
 BEARING_HAIR_DEG: Final = 1e-6
 HAIR_M: Final = 1e-4
+# So long a line, straight in degrees, leaves the straight line on the ground by s^2 / 8 R tan(lat):
+# 1 km at 45 degrees by 2 cm.
+_STRAIGHT_DEG: Final = 0.01
 Floats = npt.NDArray[np.float64]
 
 
@@ -52,7 +55,9 @@ class Plane:
             "+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad +step +proj=aeqd"
             f" +lat_0={self.lat!r} +lon_0={self.lon!r} +ellps=WGS84"
         )
-        self.place: BaseGeometry = shapely.transform(shape, self.to_metres)
+        self.place: BaseGeometry = shapely.transform(
+            shapely.segmentize(shape, _STRAIGHT_DEG), self.to_metres
+        )
         shapely.prepare(self.place)
 
     def to_metres(self, lonlat: npt.ArrayLike) -> Floats:
@@ -67,6 +72,17 @@ class Plane:
             places[:, 0], places[:, 1], direction=TransformDirection.INVERSE
         )
         return np.column_stack(found)
+
+    def flat(self, shapes: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+        """Return shapes in degrees as shapes in metres.
+
+        Between two vertices a line is straight in degrees (RFC 7946), which is no straight line
+        here: it is followed in steps.
+        """
+        found: npt.NDArray[np.object_] = shapely.transform(
+            shapely.segmentize(shapes, _STRAIGHT_DEG), self.to_metres
+        )
+        return found
 
     def around(self, radius_m: float) -> BaseGeometry:
         """Return all within a radius of the place, metres."""

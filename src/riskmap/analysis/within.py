@@ -90,7 +90,7 @@ def read_near(
     """Read the features that meet a box, and measure how far they are."""
     query = FeatureQuery(layer=layer, area=rectangle(*box))
     rows = read_rows(session, query, listed_fields(layer))
-    shapes = shapely.transform(rows.shapes, plane.to_metres)
+    shapes = plane.flat(rows.shapes)
     distance, bearing = plane.nearest(shapes)
     ms = np.array([arrivals.get(int(one), UNREACHED) for one in rows.ids], dtype=np.int64)
     return Near(rows, shapes, distance, bearing, ms)
@@ -160,7 +160,7 @@ def read_people(session: ReadSession, layer: Layer, plane: Plane, radius_m: floa
     # psql stores infinity and NaN as well.
     persons = np.array([one or 0.0 for one in rows.people], dtype=np.float64)
     persons = np.where(np.isfinite(persons) & (persons > 0), persons, 0.0)
-    shapes = shapely.transform(rows.shapes, plane.to_metres)
+    shapes = plane.flat(rows.shapes)
     dimension = shapely.get_dimensions(shapes)
     area = dimension == 2
     shapes[area] = shapely.make_valid(shapes[area])
