@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -98,30 +98,18 @@ def around_picture(ground: Ground, query: SurroundingsQuery, answer: Answer) -> 
         ]
         walks = [feature(one["route"]) for one in shelters["usable"] if one.get("route")]
         layers.append(Shapes(features=walks, look="walk", label=Text("步行路线", "Way on foot")))
-    usable = shelters["usable"] if shelters else []
-    ranks = {(one["layer"], one["id"]): rank for rank, one in enumerate(usable, 1)}
     for layer_id, found in answer["layers"].items():
         layer = ground.catalog[layer_id]
         if layer.role is Role.AREA or not found["features"]:
             continue
-        sheltering = shelters is not None and layer.role is Role.SHELTER
-        told_of = _sheltering(shelters, layer_id) if sheltering else found["features"]
-        shapes = _shapes(ground, layer, box_of([point(o["lon"], o["lat"]) for o in told_of]))
-        listed = [
-            feature(
-                shapes.get(one["id"], point(one["lon"], one["lat"])["geometry"]),
-                risk_level=one.get("risk_level"),
-                state=one.get(STATUS.get(layer.role, "")),
-                label=one.get("name"),
-                order=ranks.get((layer_id, one["id"])),
-            )
-            for one in told_of
-        ]
+        if shelters is not None and layer.role is Role.SHELTER:
+            layers += _shelters(ground, layer, shelters)
+            continue
+        listed = _drawn(ground, layer, found["features"])
         count = f"{found['count']:,}"
         if len(listed) < found["count"]:
             count = f"{len(listed):,} / {count}"
-        drawn_as = Shapes.of_layer(layer, listed, labelled=9 if sheltering else 3)
-        layers.append(replace(drawn_as, label=Text(layer.title.zh, f"{layer.title.en} {count}")))
+        layers.append(_titled(Shapes.of_layer(layer, listed, labelled=3), layer, count))
     here = [point(place["lon"], place["lat"], label=place.get("feature", {}).get("name"))]
     layers.append(Shapes(features=here, look="place", label=Text("地点", "Place")))
     drawn: list[Mapping[str, Any]] = [*rings, *here, *walks]
@@ -146,10 +134,44 @@ def around_picture(ground: Ground, query: SurroundingsQuery, answer: Answer) -> 
     )
 
 
-def _sheltering(shelters: Answer | None, layer_id: str) -> list[dict[str, Any]]:
-    """Return the shelters of a layer, those for the people first."""
-    found = shelters or {"usable": [], "refused": []}
-    return [one for one in (*found["usable"], *found["refused"]) if one["layer"] == layer_id]
+def _titled(shapes: Shapes, layer: Layer, count: str, zh: str = "", en: str = "") -> Shapes:
+    return replace(shapes, label=Text(f"{layer.title.zh}{zh}", f"{layer.title.en} {en}{count}"))
+
+
+def _drawn(
+    ground: Ground, layer: Layer, told: Sequence[Mapping[str, Any]], **more: Any
+) -> list[dict[str, Any]]:
+    """Return the told features of a layer with their true shapes, and how each is marked."""
+    shapes = _shapes(ground, layer, box_of([point(one["lon"], one["lat"]) for one in told]))
+    return [
+        feature(
+            shapes.get(one["id"], point(one["lon"], one["lat"])["geometry"]),
+            **{
+                "risk_level": one.get("risk_level"),
+                "state": one.get(STATUS.get(layer.role, "")),
+                "label": one.get("name"),
+                "order": one.get("order"),
+                **more,
+            },
+        )
+        for one in told
+    ]
+
+
+def _shelters(ground: Ground, layer: Layer, shelters: Answer) -> list[Shapes]:
+    """Return the shelters of a layer: the refused grey, the others numbered by their walk."""
+    refused = [one for one in shelters["refused"] if one["layer"] == layer.id]
+    usable = [
+        {**one, "order": rank}
+        for rank, one in enumerate(shelters["usable"], 1)
+        if one["layer"] == layer.id
+    ]
+    grey = Shapes.of_layer(layer, _drawn(ground, layer, refused, state="closed"), labelled=3)
+    green = Shapes.of_layer(layer, _drawn(ground, layer, usable), labelled=9)
+    return [
+        _titled(grey, layer, f"{len(refused):,}", "(不可用,灰)", "refused, grey "),
+        _titled(green, layer, f"{len(usable):,}"),
+    ]
 
 
 def _shapes(ground: Ground, layer: Layer, box: Bbox | None) -> dict[int, Mapping[str, Any]]:
