@@ -27,6 +27,7 @@ from riskmap.analysis.service import AnalysisService
 from riskmap.api import (
     analysis,
     archives,
+    circles,
     collections,
     conformance,
     convert,
@@ -304,6 +305,7 @@ def create_app(settings: Settings) -> FastAPI:
         styles.router,
         analysis.router,
         surroundings.router,
+        circles.router,
         convert.router,
         imports.router,
         hazard_levels.router,

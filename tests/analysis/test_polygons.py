@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from network import desert, random_graph, straight
 
 from riskmap.analysis import encode
+from riskmap.analysis.contours import HORIZON_MS
 from riskmap.analysis.polygons import Surface, bands, contours
 from riskmap.analysis.search import search
 from riskmap.errors import InputError
@@ -143,6 +144,24 @@ def test_no_band_beside_a_road_that_nobody_can_leave():
     assert not area.intersects(Point(1700, 0))
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_a_band_holds_every_reached_place_on_a_road(seed):
+    random = np.random.default_rng(seed)
+    graph = random_graph(random, 60, 150, 60_000)
+    at = positions_on(graph, [int(random.integers(0, 150))], [0.3])
+    times = search(graph, at, [0], 180_000 + HORIZON_MS)
+    found = bands(graph, times, LIMITS)
+    places = positions_on(graph, random.integers(0, 150, 3000), random.uniform(0, 1, 3000))
+    ms, points = times.at(places), shapely.points(places.xy)
+    reached = 0
+    for limit, polygon in zip(LIMITS, found.polygons, strict=True):
+        inside = ms <= limit
+        reached += int(inside.sum())
+        # Nearer than the millimetres that a margin of 3.75 m leaves to spare.
+        assert shapely.distance(points[inside], polygon).max(initial=0) < 1e-6
+    assert reached > 100 or len(times.reached) < 5
+
+
 def test_holes_and_separate_parts_are_kept():
     # A ring road of 1 km radius, and another place reached over a fast long bridge far away.
     angle = np.linspace(0, 2 * np.pi, 25)[:-1]
@@ -189,15 +208,17 @@ def test_a_huge_reach_takes_a_coarser_cell():
     assert found.polygons[0].intersects(Point(200_000, 150_000).buffer(found.cell_m))
 
 
-def test_a_band_alone_is_the_band_among_others():
-    graph = desert(30, 10_000)
+@pytest.mark.parametrize("seed", range(8))
+def test_a_band_alone_is_the_band_among_others(seed):
+    random = np.random.default_rng(seed)
+    graph = desert(30, 10_000) if seed == 0 else random_graph(random, 60, 150, 60_000)
     at = positions_on(graph, [0], [0.0])
-    times = search(graph, at, [0], 200_000)
-    farther = search(graph, at, [0], 240_000)
-    among = bands(graph, times, LIMITS).polygons
-    assert among[1].equals(bands(graph, times, [120_000]).polygons[0])
-    # A minute of search past the limit settles the border.
-    assert among[1].equals(bands(graph, farther, [120_000]).polygons[0])
+    among = bands(graph, search(graph, at, [0], 180_000 + HORIZON_MS), LIMITS).polygons
+    for farther in (120_000 + HORIZON_MS, 180_000, 400_000):
+        alone = bands(graph, search(graph, at, [0], farther), [120_000]).polygons[0]
+        assert among[1].equals_exact(alone, 1e-6)
+    longer = bands(graph, search(graph, at, [0], 400_000), [180_000]).polygons[0]
+    assert among[2].equals_exact(longer, 1e-6)
 
 
 def test_wrong_input_names_the_parameter():

@@ -60,7 +60,7 @@ def test_a_body_is_answered(demo: Served, body: str) -> None:
 
 def test_the_docs_name_every_reason_and_parameter(demo: Served) -> None:
     from riskmap.analysis.refuge import REASONS  # noqa: PLC0415
-    from riskmap.api.parameters import TAKEN  # noqa: PLC0415
+    from riskmap.api.taken import TAKEN  # noqa: PLC0415
 
     assert all(f"`{reason}`" in DOCS for reason in REASONS)
     assert all(f"`{one.name}`" in DOCS for one in TAKEN["/analysis/surroundings"])

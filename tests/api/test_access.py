@@ -134,6 +134,10 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
     ("POST", "/convert"): ("/convert", (400,) * 5 + (401,) * 3),
     ("GET", "/analysis/hazard-levels"): ("/analysis/hazard-levels", KEYED),
     ("GET", "/analysis/hazard-levels/{feature_id}"): ("/analysis/hazard-levels/1", KEYED),
+    ("GET", "/analysis/response-circles"): (
+        "/analysis/response-circles?points=119,36.5",
+        (400,) * 5 + (401,) * 3,
+    ),
     ("POST", "/analysis/response-circles"): (
         "/analysis/response-circles",
         (400,) * 5 + (401,) * 3,

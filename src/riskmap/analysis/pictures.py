@@ -100,10 +100,10 @@ def around_picture(ground: Ground, query: SurroundingsQuery, answer: Answer) -> 
         layers.append(Shapes(features=walks, look="walk", label=Text("步行路线", "Way on foot")))
     for layer_id, found in answer["layers"].items():
         layer = ground.catalog[layer_id]
-        if layer.role is Role.AREA or not found["features"]:
-            continue
         if shelters is not None and layer.role is Role.SHELTER:
             layers += _shelters(ground, layer, shelters)
+            continue
+        if layer.role is Role.AREA or not found["features"]:
             continue
         listed = _drawn(ground, layer, found["features"])
         count = f"{found['count']:,}"

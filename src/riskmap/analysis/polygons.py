@@ -14,7 +14,7 @@ import shapely
 from shapely import MultiPolygon
 
 from riskmap.analysis import raster
-from riskmap.analysis.contours import enclosed, trace
+from riskmap.analysis.contours import BEYOND_MS, enclosed, trace
 from riskmap.analysis.search import TravelTimes
 from riskmap.errors import InputError
 from riskmap.roads.graph import RoadGraph
@@ -28,14 +28,7 @@ OFF_ROAD_MAX_M: Final = 100.0
 # The grid holds whole milliseconds: a level between two of them never equals a cell's value, which
 # is what makes contours touch themselves.
 _BETWEEN_MS: Final = 0.37
-# What unreached cells hold, 37 hours: far above any limit, so that the border of reach lies near
-# the last filled cell. The same for every search, so that a band does not depend on the other
-# bands asked for.
-_BEYOND_MS: Final = 2.0**27
-
-
-# A road counts for the cell it lies in (0.71 cells to its centre) and, where it steps across a
-# corner, for the one beside (1.12).
+# A road counts for the three nearest centres at least: the third lies 1.12 cells away at most.
 _OWN_CELLS: Final = 1.15
 
 
@@ -154,15 +147,14 @@ def bands(
     Notes
     -----
     All bands are contours of the same raster, so they nest. The raster's cells are aligned to the
-    origin of the projection: the same roads give the same picture whatever the extent. Within a
-    cell of its border a band also depends on the roads just past its limit, as far as the search
-    went: let the search go a minute further than the longest limit, and the longest band is the
-    one that it would be among longer ones.
+    origin of the projection: the same roads give the same picture whatever the extent. Let the
+    search go `riskmap.analysis.contours.HORIZON_MS` past the longest limit, and each band is the
+    same alone, among others, and among longer ones.
     """
     limits = tuple(int(limit) for limit in limits_ms)
     if not limits or list(limits) != sorted(set(limits)) or limits[0] < 0:
         raise InputError("roads.bands", parameter="limits_ms", value=limits)
-    if limits[-1] > times.limit_ms or limits[-1] >= _BEYOND_MS:
+    if limits[-1] > times.limit_ms or limits[-1] >= BEYOND_MS:
         raise InputError("roads.bands", parameter="limits_ms", value=limits[-1])
     if not cell_m >= MIN_CELL_M:
         raise InputError("roads.bands", parameter="cell_m", value=cell_m)
@@ -220,8 +212,9 @@ def travel_surface(
     grid = np.full((rows, columns), UNREACHED, dtype=np.int32)
     away_m = np.zeros(grid.shape, dtype=np.float32)
     raster.stamp(
-        grid, away_m, x0, y0, cell, graph.xy, graph.offsets, graph.planar_m, graph.stops,
-        parts.edge, parts.fraction_start, parts.fraction_end, parts.ms_start, parts.ms_end,
+        grid, away_m, x0, y0, cell, reach_m, graph.xy, graph.offsets, graph.planar_m, graph.stops,
+        *times.edge_ms, parts.edge, parts.fraction_start, parts.fraction_end, parts.ms_start,
+        parts.ms_end,
     )  # fmt: skip
     # A start on a closed road, or where nobody else can stop, reaches its own place.
     column, row = np.floor((at_start - (x0, y0)) / cell + 0.5).astype(np.int64).T
@@ -234,6 +227,6 @@ def contours(surface: Surface, limits_ms: Sequence[int]) -> tuple[Rings, ...]:
     """Return the area at or below each limit, metres: valid by construction, also once rounded."""
     found = []
     for limit in limits_ms:
-        xy, first, owner = trace(surface.grid, limit + _BETWEEN_MS, _BEYOND_MS)
+        xy, first, owner = trace(surface.grid, limit + _BETWEEN_MS)
         found.append(Rings(xy * surface.cell_m + (surface.x0, surface.y0), first, owner))
     return tuple(found)

@@ -198,12 +198,13 @@ class TravelTimes:
 
     def reached_edges(self) -> ReachedEdges:
         """Return the reached parts of all edges; they feed the drawing."""
-        given: Any = (*self.kernel_input, self.wanted_edges())
+        given: Any = (*self.kernel_input, self.entered_edges)
         count, *arrays = reached_parts(*given)
         return ReachedEdges(*(array[:count] for array in arrays))
 
-    def wanted_edges(self) -> Ints:
-        """Return the edges of which a part is reached, int32[e], each once."""
+    @cached_property
+    def entered_edges(self) -> Ints:
+        """The edges of which a part is reached, int32[e], each once, ascending."""
         side, labels = self._arcs, self._labels
         found: Ints = reached_edges(
             labels.touched,
@@ -243,6 +244,11 @@ class TravelTimes:
             labels.dist_ms, labels.source, labels.parent, side.near_label, side.far_label,
             side.edge, side.forward, side.ahead, side.cost_ms, side.out_ms, side.back_ms,
         )  # fmt: skip
+
+    @property
+    def edge_ms(self) -> tuple[Ints, Ints]:
+        """Times over whole edges, int32[m] each: from the from-node on, and from the to-node on."""
+        return self._arcs.out_ms, self._arcs.back_ms
 
     def node_ms_of(self, node: int) -> int:
         """Return the time of one node, milliseconds, `UNREACHED` past the limit."""

@@ -18,6 +18,7 @@ from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.analysis.surroundings import SurroundingsQuery, surroundings
 from riskmap.catalog.registry import Catalog
 from riskmap.catalog.spec import Role
+from riskmap.crs.datum import Datum
 from riskmap.db.city import find_city
 from riskmap.db.sessions import Database
 from riskmap.roads.graph import build_graph
@@ -85,9 +86,11 @@ class AnalysisService:
         ground.anchored(ground.catalog.with_role(Role.POPULATION, *COUNTED_ROLES), network)
         self.coverage(CoverageQuery())
 
-    def circle(self, query: ResponseQuery, watch: Stopwatch | None = None) -> dict[str, Any]:
+    def circle(
+        self, query: ResponseQuery, watch: Stopwatch | None = None, datum: Datum = Datum.WGS84
+    ) -> dict[str, Any]:
         """Compute response circles; see `riskmap.analysis.circles.circle`."""
-        return circle(self.ground, query, watch or Stopwatch())
+        return circle(self.ground, query, watch or Stopwatch(), datum)
 
     def reach(self, query: ReachQuery, watch: Stopwatch | None = None) -> dict[str, Any]:
         """List the teams that reach a place; see `riskmap.analysis.reach.reach`."""

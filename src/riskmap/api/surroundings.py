@@ -16,7 +16,7 @@ from riskmap.analysis.places import Place, point_place, read_geometry
 from riskmap.analysis.refuge import RefugeQuery
 from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.analysis.surroundings import DEFAULT_LIMIT, MAX_LISTED, SurroundingsQuery
-from riskmap.api.analysis import answer, asked_datum
+from riskmap.api.analysis import answer, read_city_datum
 from riskmap.api.context import Context
 from riskmap.api.deps import Ctx, integer, number, parameters
 from riskmap.crs.datum import Datum, place_in_wgs84
@@ -104,7 +104,7 @@ def _list(text: str, parameter: str) -> list[float]:
 
 
 def _asked(body: SurroundingsBody, ctx: Context) -> Response:
-    datum = asked_datum(ctx, body.datum)
+    datum = read_city_datum(ctx, body.datum)
     query = SurroundingsQuery(
         place=_place(body, datum),
         radius_m=tuple(body.radius_m),
