@@ -47,6 +47,7 @@ from riskmap.db.tables import (
     ROAD_SPEEDS,
     ROAD_TIME_FACTORS,
     ROAD_TURNS,
+    WIND_SECTORS,
 )
 from riskmap.errors import ConflictError, InputError, NotFoundError
 from riskmap.i18n import Lang, say
@@ -62,6 +63,7 @@ REFERENCE: Final[Mapping[str, Table]] = {
         RESPONSE_PHASES,
         GB18218_CHEMICALS,
         GB18218_CATEGORIES,
+        WIND_SECTORS,
     )
 }
 _MOST_BYTES: Final = 16 * 1024 * 1024
