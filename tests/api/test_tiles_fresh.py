@@ -524,16 +524,21 @@ def test_what_many_ask_for_is_ready_before_the_next_one_asks(pair: Pair) -> None
     assert found == []
 
 
-def test_a_tile_is_packed_once_for_each_coding(pair: Pair) -> None:
+def crowd(pair: Pair, *, repeat: int = 1) -> None:
+    """Put twenty more shelters into the tile: it is then worth packing."""
     put(
         pair.served.database,
         "shelters",
         *(
-            {"code": f"c{n}", "name": f"名{n}", "geom": f"POINT({LON + n / 1e4} {LAT})"}
+            {"code": f"c{n}", "name": f"名{n}" * repeat, "geom": f"POINT({LON + n / 1e4} {LAT})"}
             for n in range(20)
         ),
     )
     pair.settle()
+
+
+def test_a_tile_is_packed_once_for_each_coding(pair: Pair) -> None:
+    crowd(pair)
     worker = pair.workers[0]
     plain = worker.get(accept_encoding="identity")
     unpack = {
@@ -560,15 +565,7 @@ def test_a_tile_is_packed_once_for_each_coding(pair: Pair) -> None:
 def test_those_who_ask_together_have_it_packed_once(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(
-        pair.served.database,
-        "shelters",
-        *(
-            {"code": f"c{n}", "name": f"名{n}", "geom": f"POINT({LON + n / 1e4} {LAT})"}
-            for n in range(20)
-        ),
-    )
-    pair.settle()
+    crowd(pair)
     worker = pair.workers[0]
     plain = worker.get(accept_encoding="identity")
     gate, packed = threading.Event(), 0
@@ -605,15 +602,7 @@ def test_those_who_ask_together_have_it_packed_once(
 
 
 def test_who_takes_no_coding_gets_none(pair: Pair) -> None:
-    put(
-        pair.served.database,
-        "shelters",
-        *(
-            {"code": f"c{n}", "name": f"名{n}" * 9, "geom": f"POINT({LON + n / 1e4} {LAT})"}
-            for n in range(20)
-        ),
-    )
-    pair.settle()
+    crowd(pair, repeat=9)
     for _ in range(2):  # by the application, and before it
         answer = pair.workers[0].get(accept_encoding="gzip;q=0")
         assert "content-encoding" not in answer.headers and len(answer.content) > 1024

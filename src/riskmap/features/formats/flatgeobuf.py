@@ -52,6 +52,7 @@ def write(
                 layer_options=options,
             )
     except Exception:
+        # Whatever class GDAL makes of an error in `kept`: the one that was raised is in `failed`.
         if failed:
             raise failed[0] from None
         raise
