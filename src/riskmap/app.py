@@ -46,6 +46,7 @@ from riskmap.api import (
     service,
     styles,
     summary,
+    surroundings,
     tile_edge,
     tiles,
     tilesets,
@@ -82,6 +83,7 @@ LARGER_BODIES = (
     (re.compile(re.escape(convert.PATH)), convert.MAX_BODY_BYTES),
     (edits.PATHS, edits.MAX_BODY_BYTES),
     (scenarios.PATHS, scenarios.MAX_BODY_BYTES),
+    (re.compile(re.escape(surroundings.PATH)), surroundings.MAX_BODY_BYTES),
 )
 # These take files: they count for themselves, and what they take goes to the disk.
 UPLOADS = {("POST", "/imports")}
@@ -305,6 +307,7 @@ def create_app(settings: Settings) -> FastAPI:
         styles.router,
         analysis.router,
         scenarios.router,
+        surroundings.router,
         circles.router,
         convert.router,
         imports.router,

@@ -127,6 +127,8 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
         "/analysis/reach?lon=119&lat=36.5",
         (400,) * 5 + (401,) * 3,
     ),
+    ("GET", "/analysis/surroundings"): ("/analysis/surroundings?lon=x", (400,) * 5 + (401,) * 3),
+    ("POST", "/analysis/surroundings"): ("/analysis/surroundings", (400,) * 5 + (401,) * 3),
     ("GET", "/analysis/coverage"): ("/analysis/coverage?limit=x", (400,) * 5 + (401,) * 3),
     # The body is no request to convert: 400 says that the caller got through.
     ("POST", "/convert"): ("/convert", (400,) * 5 + (401,) * 3),

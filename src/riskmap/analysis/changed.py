@@ -227,10 +227,12 @@ class ChangedGround(Ground):
         """Return what an answer says of its hour: that of the scenario where it has one."""
         return super().hour_facts(network, when or self.scenario.when)
 
-    def anchored(self, layers: Iterable[Layer], network: Network) -> dict[str, Anchors]:
+    def anchored(
+        self, layers: Iterable[Layer], network: Network, moment: Moment | None = None
+    ) -> dict[str, Anchors]:
         """Return where features stand: as they do, but for the scenario's teams."""
         base = network.base if isinstance(network, ChangedNetwork) else network
-        found = self.base.anchored(layers, base)
+        found = self.base.anchored(layers, base, moment)
         return {name: self._changed(anchors, network) for name, anchors in found.items()}
 
     def _changed(self, anchors: Anchors, network: Network) -> Anchors:

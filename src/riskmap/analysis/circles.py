@@ -59,7 +59,7 @@ def circle(
         phases = query.phases(phases_of(moment.phases, query.kind))
         network = ground.network(moment, phases.profile)
         layers = ground.catalog.with_role(Role.POPULATION, *COUNTED_ROLES)
-        anchors = ground.anchored(layers, network)
+        anchors = ground.anchored(layers, network, moment)
         graph = ground.graph_at(network, query.when)
     with watch.stage("snap"):
         starts = find_starts(ground, moment, query, phases, network)

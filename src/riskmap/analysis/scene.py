@@ -18,6 +18,7 @@ from riskmap.analysis.response import Cutoff, Output, ResponseQuery, count_bands
 from riskmap.analysis.search import TravelTimes, search
 from riskmap.analysis.starts import Starts
 from riskmap.analysis.stopwatch import Stopwatch
+from riskmap.analysis.table import arrival_of_each
 from riskmap.crs.datum import Datum
 from riskmap.roads.graph import RoadGraph
 from riskmap.roads.graphs import Network
@@ -62,7 +63,7 @@ class Scene:
 def arrivals_of(scene: Scene, times: TravelTimes) -> dict[str, Any]:
     """Return when each feature of each layer is reached, int64[n] milliseconds."""
     with scene.watch.stage("count"):
-        return {name: found.arrival_ms(times) for name, found in scene.anchors.items()}
+        return {name: arrival_of_each(times, found) for name, found in scene.anchors.items()}
 
 
 def differences(counts: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from riskmap.analysis.scenario_compare import compare
 from riskmap.analysis.scenario_ground import ground_for
 from riskmap.analysis.search import search
 from riskmap.analysis.stopwatch import Stopwatch
+from riskmap.analysis.surroundings import SurroundingsQuery, surroundings
 from riskmap.catalog.registry import Catalog
 from riskmap.catalog.spec import Role
 from riskmap.crs.datum import Datum
@@ -118,3 +119,9 @@ class AnalysisService:
     ) -> dict[str, Any]:
         """Say what a scenario changes; see `riskmap.analysis.scenario_compare.compare`."""
         return compare(self.ground, changed.ground, query, watch or Stopwatch())
+
+    def surroundings(
+        self, query: SurroundingsQuery, watch: Stopwatch | None = None
+    ) -> dict[str, Any]:
+        """Say what lies around a place; see `riskmap.analysis.surroundings.surroundings`."""
+        return surroundings(self.ground, query, watch or Stopwatch())

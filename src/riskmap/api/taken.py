@@ -30,6 +30,7 @@ from riskmap.api.parameters import (
     listed,
     whole,
 )
+from riskmap.api.taken_around import AROUND
 from riskmap.catalog.spec import Text
 from riskmap.catalog.tokens import THEMES
 from riskmap.features.formats import OF_ITEM, OF_PAGE
@@ -289,6 +290,7 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     "/analysis/reach": (*_PLACE, _MINUTES, DATUM, _SCENARIO),
     "/analysis/coverage": (_MINUTES, _limit(0, MAX_LISTED, 200), DATUM, _SCENARIO),
     "/analysis/scenarios": (_limit(1, 1000, 100), _NUMBER_CURSOR),
+    "/analysis/surroundings": AROUND,
     "/analysis/hazard-levels": (BBOX, _limit(1, 1000, 1000), _NUMBER_CURSOR),
     "/imports": (
         Parameter("layer", TEXT, Text("只要此图层的", "only those of this layer")),

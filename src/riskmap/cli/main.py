@@ -16,6 +16,7 @@ from riskmap import __version__
 from riskmap.cli import (
     admin,
     analysis,
+    around,
     demo,
     history,
     imports,
@@ -41,6 +42,7 @@ app.command("serve")(serve.serve)
 app.command("import")(imports.import_layer)
 app.command("template")(templates.write_template)
 app.command("circle")(analysis.circle)
+app.command("around")(around.around)
 app.command("migrate")(admin.migrate_database)
 app.command("backup")(admin.backup_database)
 app.command("restore")(admin.restore_database)
