@@ -1,7 +1,7 @@
 """How wide the wind carries what escapes: an editable table
 
 Revision ID: 0013_wind_sectors
-Revises: 0009_turns
+Revises: 0011_scenarios
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0013_wind_sectors"
-down_revision = "0009_turns"
+down_revision = "0011_scenarios"
 branch_labels = None
 depends_on = None
 

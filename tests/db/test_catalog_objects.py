@@ -276,10 +276,12 @@ GRANTS = {
     **dict.fromkeys(LAYERS, WRITES),
     "road_edges": WRITES,
     "road_turns": WRITES,
+    "scenarios": WRITES,
     **dict.fromkeys(
         (
             *("alembic_version", "city", "feed", "history", "audit", "api_keys"),
             *("road_profiles", "road_speeds", "response_phases", "road_time_factors"),
+            "flood_speed_factors",
             *("gb18218_chemicals", "gb18218_categories", "cell_sums", "cell_deltas"),
             "wind_sectors",
         ),

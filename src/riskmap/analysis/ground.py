@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from riskmap.db.city import City, city_of
 from riskmap.db.sessions import Database, ReadSession
 from riskmap.errors import InputError, UnavailableError, UnprocessableError
 from riskmap.roads.graph import RoadGraph
-from riskmap.roads.graphs import Graphs, Network
+from riskmap.roads.graphs import Graphs, Network, Networks
 from riskmap.roads.hours import at_hour, hour_sources
 from riskmap.roads.load import revision_name
 from riskmap.roads.snap import Positions
@@ -47,6 +47,8 @@ class Moment:
         Where the speeds of each profile come from; its keys are all the profiles.
     layer_revisions
         Last revision of each layer that has one.
+    networks
+        What to answer with: of one revision, which may be older while a newer one is prepared.
     """
 
     city: City
@@ -54,6 +56,14 @@ class Moment:
     revision: str | None
     speed_sources: Mapping[str, list[str]]
     layer_revisions: Mapping[str, int]
+    networks: Networks | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether a newer network than that of the answer is being prepared."""
+        if self.networks is None or self.revision is None:
+            return False
+        return self.networks.outdated(self.revision)
 
     @property
     def default_profile(self) -> str:
@@ -112,12 +122,16 @@ class Ground:
         self._hour: tuple[Any, RoadGraph] | None = None
 
     def now(self) -> Moment:
-        """Read city, phases and the facts of the roads."""
+        """Read city, phases and the facts of the roads, and choose the networks to answer with."""
         with self.database.read() as session:
-            return read_moment(session, self.catalog)
+            moment = read_moment(session, self.catalog)
+        if moment.revision is None:
+            return moment
+        networks = self.graphs.serving(moment.revision, srid=moment.city.local_srid)
+        return replace(moment, networks=networks)
 
     def network(self, moment: Moment, profile: str) -> Network:
-        """Return the network of a profile; see `riskmap.roads.graphs.Graphs.get`.
+        """Return the network of a profile, of one revision for all profiles of an answer.
 
         Raises
         ------
@@ -127,7 +141,9 @@ class Ground:
             There are no roads yet, or their graph is still being built.
         """
         moment.check_profile(profile)
-        return self.graphs.get(moment.revision, profile=profile, srid=moment.city.local_srid)
+        if moment.networks is None:
+            raise UnavailableError("roads.none")
+        return moment.networks.get(profile)
 
     def graph_at(self, network: Network, when: tuple[str, int] | None) -> RoadGraph:
         """Return the network's graph with the speeds of an hour; None: those of free flow.
@@ -248,6 +264,9 @@ def facts(network: Network, moment: Moment, *profiles_: str) -> dict[str, Any]:
     named = profiles_ or (network.graph.profile,)
     return {
         "network_revision": network.graph.revision,
+        # The roads were changed: the same question will soon be answered with a newer revision.
+        "network_pending": moment.pending,
         "speed_source": sorted({s for name in named for s in moment.speed_sources[name]}),
         "synthetic": moment.city.synthetic,
+        **network.stated,
     }

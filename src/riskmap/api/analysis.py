@@ -51,10 +51,11 @@ def reach(
     lat: str | None = None,
     minutes: str | None = None,
     datum: str | None = None,
+    scenario: str | None = None,
 ) -> Response:
     """List the teams that reach a place within so many minutes of the alarm."""
-    del lon, lat, minutes, datum  # declared for OpenAPI, read below
-    found = parameters(request, {"lon", "lat", "minutes", "datum"})
+    del lon, lat, minutes, datum, scenario  # declared for OpenAPI, read below
+    found = parameters(request, {"lon", "lat", "minutes", "datum", "scenario"})
     asked = read_city_datum(ctx, found.get("datum"))
     for name in ("lon", "lat"):
         if name not in found:
@@ -63,7 +64,9 @@ def reach(
     place = place_in_wgs84(place, asked, "lon,lat")
     query = ReachQuery(place, number(found.get("minutes", "15"), "minutes"))
     watch = Stopwatch()
-    return answer(ctx.analysis.reach(query, watch), "application/json", watch, asked)
+    with watch.stage("scenario"):
+        analysis = ctx.analysis.under(found.get("scenario"), asked)
+    return answer(analysis.reach(query, watch), "application/json", watch, asked)
 
 
 @router.get("/coverage", summary="覆盖 Coverage", response_model=None)
@@ -73,14 +76,17 @@ def coverage(
     minutes: str | None = None,
     limit: str | None = None,
     datum: str | None = None,
+    scenario: str | None = None,
 ) -> Response:
     """Say which share of dangers and people the free teams reach in time, and whom they miss."""
-    del minutes, limit, datum  # declared for OpenAPI, read below
-    found = parameters(request, {"minutes", "limit", "datum"})
+    del minutes, limit, datum, scenario  # declared for OpenAPI, read below
+    found = parameters(request, {"minutes", "limit", "datum", "scenario"})
     asked = read_city_datum(ctx, found.get("datum"))
     query = CoverageQuery(
         minutes=number(found.get("minutes", "15"), "minutes"),
         limit=integer(found.get("limit", "200"), "limit", least=0, most=MAX_LISTED),
     )
     watch = Stopwatch()
-    return answer(ctx.analysis.coverage(query, watch), "application/json", watch, asked)
+    with watch.stage("scenario"):
+        analysis = ctx.analysis.under(found.get("scenario"), asked)
+    return answer(analysis.coverage(query, watch), "application/json", watch, asked)

@@ -79,6 +79,8 @@ ANSWERS: Final[dict[tuple[str, str], dict[str, Contents]]] = {
         }
         for method in ("get", "post")
     },
+    ("post", "/analysis/scenarios"): {"201": _OBJECT},
+    ("delete", "/analysis/scenarios/{scenario_id}"): {"204": {}},
     ("post", "/imports"): {"200": _OBJECT, "202": _OBJECT},
     ("post", "/imports/{import_id}/cancel"): {"202": _OBJECT},
     ("post", "/imports/{import_id}/undo"): {"201": _OBJECT},

@@ -77,6 +77,11 @@ _MINUTES: Final = Parameter(
 _BEFORE: Final = Parameter(
     "before", whole(1, INT8 - 1), Text("只要编号小于此的", "only what has a smaller id")
 )
+_SCENARIO: Final = Parameter(
+    "scenario",
+    {"type": "string", "format": "scenario"},
+    Text("已保存情景的编号,或情景的 JSON", "id of a stored scenario, or the JSON of one"),
+)
 _NUMBER_CURSOR: Final = Parameter(
     "cursor",
     {"type": "string", "format": "cursor"},
@@ -167,6 +172,7 @@ def _circle() -> tuple[Parameter, ...]:
             "kind of day, with hour",
         ),
         one("hour", whole(0, 23), "钟点,与 day_type 同用", "hour of the day, with day_type"),
+        _SCENARIO,
         one(
             "overlap",
             {"type": "string", "enum": list(Overlap), "default": Overlap.UNION.value},
@@ -281,9 +287,10 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     "/styles/sprites/{sheet}.json": (),
     "/styles/sprites/{sheet}.png": (),
     "/analysis/response-circles": _circle(),
-    "/analysis/reach": (*_PLACE, _MINUTES, DATUM),
+    "/analysis/reach": (*_PLACE, _MINUTES, DATUM, _SCENARIO),
+    "/analysis/coverage": (_MINUTES, _limit(0, MAX_LISTED, 200), DATUM, _SCENARIO),
+    "/analysis/scenarios": (_limit(1, 1000, 100), _NUMBER_CURSOR),
     "/analysis/surroundings": AROUND,
-    "/analysis/coverage": (_MINUTES, _limit(0, MAX_LISTED, 200), DATUM),
     "/analysis/hazard-levels": (BBOX, _limit(1, 1000, 1000), _NUMBER_CURSOR),
     "/imports": (
         Parameter("layer", TEXT, Text("只要此图层的", "only those of this layer")),
@@ -300,6 +307,8 @@ EDITED: Final[dict[tuple[str, str], tuple[Parameter, ...]]] = {
     ("put", ITEM): (DATUM, _IF_MATCH),
     ("patch", ITEM): (DATUM, _IF_MATCH),
     ("delete", ITEM): (_IF_MATCH,),
+    ("put", "/analysis/scenarios/{scenario_id}"): (_IF_MATCH,),
+    ("delete", "/analysis/scenarios/{scenario_id}"): (_IF_MATCH,),
 }
 
 #: Parts of paths: route's name -> what the document says.
@@ -371,6 +380,13 @@ PATHS: Final = {
             whole(1, INT8 - 1),
             Text("导入的编号", "id of an import"),
             key="import_id",
+            place="path",
+        ),
+        Parameter(
+            "scenario_id",
+            whole(0, INT8 - 1),
+            Text("情景的编号", "id of a scenario"),
+            key="scenario_id",
             place="path",
         ),
     )

@@ -21,6 +21,7 @@ from riskmap.cli import (
     history,
     imports,
     roads,
+    scenarios,
     serve,
     sources,
     tables,
@@ -52,6 +53,7 @@ app.add_typer(demo.demo_app, name="demo")
 app.add_typer(history.imports_app, name="imports")
 app.add_typer(history.features_app, name="features")
 app.add_typer(roads.roads_app, name="roads")
+app.add_typer(scenarios.scenario_app, name="scenario")
 app.add_typer(tables.tables_app, name="tables")
 app.add_typer(sources.sources_app, name="sources")
 app.add_typer(tiles.tiles_app, name="tiles")
