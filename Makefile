@@ -112,7 +112,7 @@ prove-import: $(dev_stamp) ## 上传导入时随机 kill -9 服务与 PostgreSQL
 	$(VENV)/bin/python -m pytest -m prove tests/client/test_prove_import.py tests/client/test_import_service.py tests/db/test_import_truths.py $(ARGS)
 
 prove-features: $(dev_stamp) ## 一万个随机过滤条件与独立求值对比,十分钟恶意过滤条件,全部注入文本 | 10,000 random filters against an evaluator, ten minutes of hostile ones, every injection
-	$(VENV)/bin/python -m pytest -m prove tests/client/test_prove_features.py tests/client/test_injection.py $(ARGS)
+	$(VENV)/bin/python -m pytest -m prove tests/client/test_prove_features.py tests/client/test_injection.py tests/api/test_formats.py $(ARGS)
 
 prove-tiles: $(dev_stamp) ## 两个服务进程,一万次写入与读取:提交一秒后不再有旧瓦片 | two services, 10,000 writes and reads: no old tile a second after a commit
 	$(VENV)/bin/python -m pytest -m prove tests/client/test_prove_tiles.py tests/db/test_cells.py $(ARGS)

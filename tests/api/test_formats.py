@@ -450,7 +450,14 @@ def _reads(served: Served, layer: str, path: Path) -> tuple[int, int, int]:
     return report.inserted, report.updated, report.unchanged
 
 
-@pytest.mark.parametrize("layer", ["geohazard-points", "major-hazard-sources", "admin-divisions"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        pytest.param("geohazard-points", marks=pytest.mark.prove),
+        "major-hazard-sources",
+        pytest.param("admin-divisions", marks=pytest.mark.prove),
+    ],
+)
 def test_an_export_imported_again_changes_nothing(
     writable: Served, layer: str, tmp_path: Path
 ) -> None:

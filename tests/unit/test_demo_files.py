@@ -118,6 +118,7 @@ def generate(folders: dict[Path, int]) -> None:
     assert [process.wait() for process in started] == [0] * len(started)
 
 
+@pytest.mark.prove
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     generate({tmp_path / "once": SEED})
     again = sums(tmp_path / "once")
