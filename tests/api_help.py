@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -225,6 +225,18 @@ def eventually(true: Any, tries: int = 1500) -> None:
             return
         time.sleep(0.01)
     raise AssertionError("it never came true")
+
+
+def settled(ask: Callable[[], Any]) -> Any:
+    """Ask until the answer is made of the newest network: an edit of roads is built aside."""
+    answers: list[Any] = []
+
+    def newest() -> bool:
+        answers.append(ask())
+        return not answers[-1].json()["network_pending"]
+
+    eventually(newest)
+    return answers[-1]
 
 
 def streaming(database: Database) -> list[int]:

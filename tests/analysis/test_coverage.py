@@ -16,7 +16,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 from grid_city import COLUMNS, ROWS, TRAP, build, place  # noqa: E402
 
-from api_help import Served, serving  # noqa: E402
+from api_help import Served, serving, settled  # noqa: E402
 from riskmap.analysis import covering, ground  # noqa: E402
 from riskmap.db.cluster import Cluster  # noqa: E402
 from riskmap.db.sessions import Actor  # noqa: E402
@@ -238,7 +238,8 @@ def test_what_moves_is_in_the_next_answer(served: Served) -> None:
     served.put("rescue-teams", {"code": "T", "geom": at((5, 0)), "kind": "fire_station"})
 
     def arrival() -> float | None:
-        return ask(served, minutes=1)["uncovered"][0]["arrival_s"]
+        answer = settled(lambda: served.get("/analysis/coverage", minutes=1))
+        return answer.json()["uncovered"][0]["arrival_s"]
 
     assert arrival() == 120 + 300
     sql(served, "UPDATE rescue_teams SET turnout_s = 0")

@@ -144,6 +144,24 @@ def test_no_band_beside_a_road_that_nobody_can_leave():
     assert not area.intersects(Point(1700, 0))
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_a_band_holds_every_reached_place_on_a_road(seed):
+    random = np.random.default_rng(seed)
+    graph = random_graph(random, 60, 150, 60_000)
+    at = positions_on(graph, [int(random.integers(0, 150))], [0.3])
+    times = search(graph, at, [0], 180_000 + HORIZON_MS)
+    found = bands(graph, times, LIMITS)
+    places = positions_on(graph, random.integers(0, 150, 3000), random.uniform(0, 1, 3000))
+    ms, points = times.at(places), shapely.points(places.xy)
+    reached = 0
+    for limit, polygon in zip(LIMITS, found.polygons, strict=True):
+        inside = ms <= limit
+        reached += int(inside.sum())
+        # Nearer than the millimetres that a margin of 3.75 m leaves to spare.
+        assert shapely.distance(points[inside], polygon).max(initial=0) < 1e-6
+    assert reached > 100 or len(times.reached) < 5
+
+
 def test_holes_and_separate_parts_are_kept():
     # A ring road of 1 km radius, and another place reached over a fast long bridge far away.
     angle = np.linspace(0, 2 * np.pi, 25)[:-1]

@@ -13,7 +13,8 @@ from openapi_schema_validator import OAS30Validator, OAS31Validator
 
 from api_help import CATALOG, Served, serving
 from riskmap.api.openapi_convert import NULL, to_30
-from riskmap.api.parameters import LANG, TAKEN
+from riskmap.api.parameters import LANG
+from riskmap.api.taken import TAKEN
 from riskmap.db.cluster import Cluster
 from riskmap.settings import Settings, load_settings
 

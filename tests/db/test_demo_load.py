@@ -79,7 +79,7 @@ def test_everything_goes_in(database: Database, load: Callable[[], bool], tmp_pa
     actions = "SELECT action FROM audit WHERE action LIKE '%.%' ORDER BY id"
     assert rows(database, actions) == [("city.init",), ("roads.import",), ("demo.load",)]
     graphs = {path.name.split("-")[0] for path in (tmp_path / "data/graphs").glob("*/*-*")}
-    assert graphs == {"emergency", "ordinary", "walk"}
+    assert graphs == {"emergency", "motorcycle", "ordinary", "walk"}
 
 
 def test_each_stage_is_told_in_order(database: Database, folder: Path, tmp_path: Path) -> None:

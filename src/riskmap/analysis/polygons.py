@@ -28,8 +28,7 @@ OFF_ROAD_MAX_M: Final = 100.0
 # The grid holds whole milliseconds: a level between two of them never equals a cell's value, which
 # is what makes contours touch themselves.
 _BETWEEN_MS: Final = 0.37
-# A road counts for the cell it lies in (0.71 cells to its centre) and, where it steps across a
-# corner, for the one beside (1.12).
+# A road counts for the three nearest centres at least: the third lies 1.12 cells away at most.
 _OWN_CELLS: Final = 1.15
 
 
@@ -213,7 +212,7 @@ def travel_surface(
     grid = np.full((rows, columns), UNREACHED, dtype=np.int32)
     away_m = np.zeros(grid.shape, dtype=np.float32)
     raster.stamp(
-        grid, away_m, x0, y0, cell, graph.xy, graph.offsets, graph.planar_m, graph.stops,
+        grid, away_m, x0, y0, cell, reach_m, graph.xy, graph.offsets, graph.planar_m, graph.stops,
         *times.edge_ms, parts.edge, parts.fraction_start, parts.fraction_end, parts.ms_start,
         parts.ms_end,
     )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from riskmap.analysis.kernels import Array, Int
+from riskmap.analysis.kernels import Array
 
 
 @njit(cache=True, nogil=True)
@@ -30,23 +30,6 @@ def extent(xy: Array, offsets: Array, edge: Array, stops: Array, bounds: Array) 
             bounds[2], bounds[3] = max(bounds[2], x), max(bounds[3], y)
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _stamp_cell(
-    grid: Array,
-    away_m: Array,
-    row: Int,
-    column: Int,
-    x: float,
-    y: float,
-    ms: Int,
-    cell_m: float,
-) -> None:
-    """Let a cell be reached with the road at (x, y) cells, and note how far its centre is."""
-    if ms < grid[row, column]:
-        dx, dy = x - column, y - row
-        grid[row, column], away_m[row, column] = ms, np.sqrt(dx * dx + dy * dy) * cell_m
-
-
 @njit(cache=True, nogil=True)
 def stamp(
     grid: Array,
@@ -54,6 +37,7 @@ def stamp(
     x0: float,
     y0: float,
     cell_m: float,
+    max_m: float,
     xy: Array,
     offsets: Array,
     planar_m: Array,
@@ -76,6 +60,8 @@ def stamp(
         How far each filled cell's centre lies from the road it was reached from. Changed.
     x0, y0, cell_m
         Metres.
+    max_m
+        How far from a road a cell's centre may lie.
     xy, offsets, planar_m, stops
         Shapes of all edges, their lengths on the projection, and where one can stop and leave
         the road.
@@ -86,10 +72,10 @@ def stamp(
 
     Notes
     -----
-    Points stand at the part's ends and at every cell's length from the edge's own beginning: two
-    that follow lie in the same cell or in two that touch. A point counts for the cell it lies in,
-    at the road's own time: the walk to the cell's centre counts for how far the cells beside may
-    lie, or a road at the edge of reach would show in pieces, where a centre happens to be near.
+    Points stand at the part's ends and at every cell's length from the edge's own beginning. Each
+    counts for the four centres around it, at the road's own time, so that a drawing holds every
+    road that is reached: the walk there counts for how far the cells beside may lie, or a road at
+    the edge of reach would show in pieces, where a centre happens to be near.
     """
     rows, columns = grid.shape
     per_cell, pitch = 1.0 / cell_m, cell_m
@@ -106,7 +92,7 @@ def stamp(
             base, entry, whole = ms_high[part], end, back_ms[edge[part]]
         rate = whole / max(total, 1e-9)
         passed, at, step = 0.0, begin, int(begin / pitch)
-        last_row, last_column = -1, -1
+        last_row, last_column, last_ms = -1, -1, 0
         # A whole road no longer than a cell is its two ends.
         short = total <= pitch and begin == 0.0 and end == total
         vertex = first - 1
@@ -124,19 +110,18 @@ def stamp(
             while at <= reach:
                 share = min((at - passed) * per_metre, 1.0)
                 x, y = (ax + dx * share - x0) * per_cell, (ay + dy * share - y0) * per_cell
-                column, row = int(x + 0.5), int(y + 0.5)
+                column, row = int(x), int(y)
                 ms = int(base + rate * abs(at - entry) + 0.5)
-                if 0 <= row < rows and 0 <= column < columns:
-                    _stamp_cell(
-                        grid, away_m, row, column, x, y, ms, cell_m
-                    )  # fmt: skip
-                    # A step across a corner takes the cell beside it along: contours part cells
-                    # that touch by a corner only, and a diagonal road would become islands.
-                    if last_row >= 0 and row != last_row and column != last_column:
-                        _stamp_cell(
-                            grid, away_m, row, last_column, x, y, ms, cell_m
-                        )  # fmt: skip
-                    last_row, last_column = row, column
+                # Points that follow often lie in one square: the earlier one filled its corners.
+                fresh = row != last_row or column != last_column or ms < last_ms
+                if fresh and 0 <= row < rows - 1 and 0 <= column < columns - 1:
+                    last_row, last_column, last_ms = row, column, ms
+                    for corner in range(4):
+                        r, c = row + corner // 2, column + corner % 2
+                        if ms < grid[r, c]:
+                            walked = np.sqrt((x - c) ** 2 + (y - r) ** 2) * cell_m
+                            if walked <= max_m:
+                                grid[r, c], away_m[r, c] = ms, walked
                 step += 1
                 at = np.inf if at >= end else min(max(step * pitch, at), end)
             passed += long

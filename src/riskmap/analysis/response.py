@@ -6,28 +6,28 @@ into the minutes asked for, inclusive. Travel alone is what the network decides.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import shapely
-from shapely import MultiPolygon
 
-from riskmap.analysis.anchors import OFF_ROAD_MPS, Anchors
-from riskmap.analysis.search import TravelTimes
+from riskmap.analysis.polygons import MIN_CELL_M, OFF_ROAD_MAX_M
 from riskmap.analysis.store import MICRO, LayerRows, Phases
 from riskmap.catalog.spec import Role
 from riskmap.errors import InputError
-from riskmap.roads.graphs import Network
-from riskmap.roads.snap import Positions
+from riskmap.features.query import FeatureQuery
 from riskmap.units import MS_PER_S, Bbox, LonLat
 
 MAX_MINUTES: Final = 120.0
 MAX_BANDS: Final = 12
-MAX_STARTS: Final = 100
+MAX_STARTS: Final = 1000
+CELL_M: Final = 75.0
 METHOD: Final = "network_free_flow"
-DECIMALS: Final = 7
+# Speeds of an hour instead of the free ones.
+METHOD_HOUR: Final = "network_hour"
 # What people ask of a circle, besides the people in it.
 COUNTED_ROLES: Final = (
     Role.HAZARD,
@@ -39,6 +39,30 @@ COUNTED_ROLES: Final = (
 )
 
 
+class Overlap(StrEnum):
+    """What becomes of an area that several starts reach."""
+
+    UNION = "union"
+    SEPARATE = "separate"
+    NEAREST = "nearest"
+    COUNT = "count"
+
+
+class Cutoff(StrEnum):
+    """Whether a band is all that is reached by then, or what is reached since the band before."""
+
+    DISKS = "disks"
+    RINGS = "rings"
+
+
+class Output(StrEnum):
+    """What an answer shows: areas, the reached parts of roads, or the reached junctions."""
+
+    BANDS = "bands"
+    EDGES = "edges"
+    POINTS = "points"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseQuery:
     """A question for a response circle.
@@ -46,20 +70,41 @@ class ResponseQuery:
     Parameters
     ----------
     starts
-        Where help starts; of several the nearest counts.
+        Where help starts.
+    features
+        Features that start as well, ``layer/id``.
+    selection
+        A question whose matches start as well: a layer, or a filter of it.
     minutes
-        Bands, minutes after the alarm, ascending.
+        Bands, minutes after the alarm.
     kind
         Kind of team, whose phases and profile serve where none are given.
+    toward
+        From where one gets to the starts, instead of where one gets from them.
+    when
+        Kind of day and hour whose speeds count; None: free flow.
+    overlap, cutoff, output
+        See `Overlap`, `Cutoff`, `Output`.
+    cell_m, access_m
+        Side of the drawing's cells, and how far from a road it goes on foot, metres.
     """
 
-    starts: tuple[LonLat, ...]
+    starts: tuple[LonLat, ...] = ()
+    features: tuple[str, ...] = ()
+    selection: FeatureQuery | None = None
     minutes: tuple[float, ...]
     kind: str | None = None
     profile: str | None = None
     call_handling_s: float | None = None
     turnout_s: float | None = None
     setup_s: float | None = None
+    toward: bool = False
+    when: tuple[str, int] | None = None
+    overlap: Overlap = Overlap.UNION
+    cutoff: Cutoff = Cutoff.DISKS
+    output: Output = Output.BANDS
+    cell_m: float = CELL_M
+    access_m: float = OFF_ROAD_MAX_M
 
     def checked(self, box: Bbox) -> ResponseQuery:
         """Return the query with its minutes in order, or say what is wrong with it.
@@ -67,9 +112,11 @@ class ResponseQuery:
         Raises
         ------
         InputError
-            Names the parameter: a start outside the city, minutes out of range, a negative phase.
+            Names the parameter: no start or too many, a start outside the city, minutes out of
+            range, a negative phase, a cell or an access leg out of range.
         """
-        if not 1 <= len(self.starts) <= MAX_STARTS:
+        given = len(self.starts) + len(self.features)
+        if given > MAX_STARTS or (given == 0 and self.selection is None):
             raise InputError("response.starts", parameter="points", most=MAX_STARTS)
         for row, start in enumerate(self.starts):
             check_place(start, box, f"points[{row}]")
@@ -84,15 +131,15 @@ class ResponseQuery:
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 3600:
                 raise InputError("response.phase", parameter=name, value=value)
-        return ResponseQuery(
-            starts=self.starts,
-            minutes=tuple(sorted(set(self.minutes))),
-            kind=self.kind,
-            profile=self.profile,
-            call_handling_s=self.call_handling_s,
-            turnout_s=self.turnout_s,
-            setup_s=self.setup_s,
-        )
+        for name, least, most in (("cell_m", MIN_CELL_M, 1000.0), ("access_m", 10.0, 2000.0)):
+            if not least <= getattr(self, name) <= most:
+                raise InputError(
+                    "parameter.value",
+                    parameter=name,
+                    value=getattr(self, name),
+                    expected=f"{least:g} … {most:g}",
+                )
+        return replace(self, minutes=tuple(sorted(set(self.minutes))))
 
     def phases(self, default: Phases) -> Phases:
         """Return the phases that count: those given, the kind's own otherwise."""
@@ -123,29 +170,56 @@ def check_place(place: LonLat, box: Bbox, parameter: str) -> None:
         )
 
 
-def travel_limits_ms(query: ResponseQuery, phases: Phases) -> list[int]:
-    """Return what is left of each band for travel, milliseconds; -1 when nothing is."""
-    spent = round((phases.before_travel_s + phases.setup_s) * MS_PER_S)
-    return [max(-1, round(minutes * 60 * MS_PER_S) - spent) for minutes in query.minutes]
+def band_limits_ms(query: ResponseQuery) -> list[int]:
+    """Return when each band ends, milliseconds after the alarm."""
+    return [round(minutes * 60 * MS_PER_S) for minutes in query.minutes]
 
 
-def count_inside(
-    anchors: Anchors, arrival_ms: npt.NDArray[np.int64], limit_ms: int
-) -> dict[str, Any]:
-    """Count the features reached within a limit: by risk level where they have one, and people.
+def count_bands(
+    rows: LayerRows, arrival_ms: npt.NDArray[np.int64], limits_ms: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Count the features reached within each limit: by risk level where they have one, and people.
 
-    A null level is 未评估 and has a count of its own, never that of low.
+    Parameters
+    ----------
+    arrival_ms : int64[n]
+        When each feature is reached.
+    limits_ms
+        Ascending.
+
+    Returns
+    -------
+    list
+        For each limit all that is reached by then. A null level is 未评估 and has a count of its
+        own, never that of low.
     """
-    rows, inside = anchors.rows, arrival_ms <= limit_ms
-    found: dict[str, Any] = {"count": int(inside.sum())}
+    # The first band that each feature is in; adding the bands up makes disks of rings.
+    band = np.searchsorted(np.asarray(limits_ms), arrival_ms)
+    size = len(limits_ms)
+
+    def disks(weights: npt.NDArray[np.int64] | None = None) -> list[int]:
+        # Sums below 2**53 are exact in floating point: 9e9 people in millionths.
+        found = np.bincount(band, weights=weights, minlength=size + 1)[:size]
+        return [int(value) for value in np.cumsum(found)]
+
+    counts = disks()
+    found: list[dict[str, Any]] = [{"count": count} for count in counts]
     if rows.layer.assessed:
-        found["by_risk_level"] = count_levels(rows.level[inside])
+        table = np.bincount(band * 5 + rows.level, minlength=(size + 1) * 5).reshape(-1, 5)
+        for one, levels in zip(found, np.cumsum(table[:size], axis=0).tolist(), strict=True):
+            null, *counted = levels
+            one["by_risk_level"] = {
+                **{str(level): count for level, count in enumerate(counted, 1)},
+                "null": null,
+            }
     if rows.layer.people is not None:
-        found["people"] = people_in(rows, inside)
         # A sum over features of which some say nothing is a least number: say how many.
-        found["people_unknown"] = int((inside & ~rows.people_known).sum())
+        unknown = disks(rows.people_unknown)
+        for one, people, missing in zip(found, disks(rows.micro_people), unknown, strict=True):
+            one["people"], one["people_unknown"] = round(people / MICRO), missing
     if rows.layer.role is Role.SHELTER:
-        found["free"] = int(rows.free_places[inside].sum())
+        for one, free in zip(found, disks(rows.free_places), strict=True):
+            one["free"] = free
     return found
 
 
@@ -161,112 +235,11 @@ def people_in(rows: LayerRows, inside: npt.NDArray[np.bool_]) -> int:
 
 
 def people_by_minute(
-    rows: LayerRows, arrival_ms: npt.NDArray[np.int64], query: ResponseQuery, phases: Phases
+    rows: LayerRows, arrival_ms: npt.NDArray[np.int64], widest_minutes: float
 ) -> list[int]:
     """Return how many people are reached by each minute after the alarm, 0 to the widest band."""
-    minutes = tuple(float(minute) for minute in range(int(max(query.minutes)) + 1))
-    limits_ms = np.array(travel_limits_ms(replace(query, minutes=minutes), phases))
+    limits_ms = np.arange(int(widest_minutes) + 1) * 60 * MS_PER_S
     # The first minute whose limit a place is within: each place is added once.
     minute = np.searchsorted(limits_ms, arrival_ms)
-    added = np.zeros(len(minutes) + 1, dtype=np.int64)
-    np.add.at(added, minute, rows.micro_people)
-    return [round(total / MICRO) for total in np.cumsum(added[:-1]).tolist()]
-
-
-def polygon_geojson(shape: MultiPolygon, network: Network) -> dict[str, Any]:
-    """Return a band as valid GeoJSON: 7 decimals (1 cm), outer rings counter-clockwise (RFC 7946).
-
-    Rounding coordinates one by one lets rings touch themselves where a contour passes a cell's
-    corner within millimetres. Then, and only then since it takes five times as long,
-    `set_precision` rounds the shape as a whole; what is thinner than a centimetre vanishes there.
-    """
-    degrees = shapely.transform(shape, network.to_lonlat)
-    rounded = shapely.transform(degrees, lambda xy: np.round(xy, DECIMALS))
-    if not shapely.is_valid(rounded):
-        rounded = shapely.set_precision(degrees, 10.0**-DECIMALS)
-    polygons = [
-        [
-            np.round(shapely.get_coordinates(ring), DECIMALS).tolist()
-            for ring in (polygon.exterior, *polygon.interiors)
-        ]
-        for polygon in shapely.get_parts(shapely.orient_polygons(rounded))
-    ]
-    return {"type": "MultiPolygon", "coordinates": polygons}
-
-
-def describe_starts(
-    query: ResponseQuery, positions: Positions, network: Network
-) -> list[dict[str, Any]]:
-    """Say where each start stands on the network, and whether it is cut off from the rest."""
-    snapped = network.to_lonlat(positions.xy)
-    islands = network.graph.island_size(positions.edge)
-    largest = int(network.graph.component_size.max(initial=0))
-    return [
-        {
-            "lon": start.lon,
-            "lat": start.lat,
-            "snapped": [round(float(v), 7) for v in snapped[row]],
-            "snap_distance_m": round(float(positions.distance_m[row]), 1),
-            "island_nodes": None if islands[row] == largest else int(islands[row]),
-        }
-        for row, start in enumerate(query.starts)
-    ]
-
-
-def bands_geojson(
-    *,
-    query: ResponseQuery,
-    phases: Phases,
-    limits_ms: list[int],
-    shapes: list[MultiPolygon],
-    cell_m: float,
-    times: TravelTimes,
-    network: Network,
-    anchors: dict[str, Anchors],
-    population: str,
-    facts: dict[str, Any],
-) -> dict[str, Any]:
-    """Put a circle together: one feature for each band, the widest first so that maps stack them.
-
-    Each band is the whole disk up to its minutes, so that bands nest.
-    """
-    arrivals = {name: found.arrival_ms(times) for name, found in anchors.items()}
-    features = []
-    for minutes, limit, shape in zip(query.minutes, limits_ms, shapes, strict=True):
-        layers = {
-            name: count_inside(found, arrivals[name], limit) for name, found in anchors.items()
-        }
-        people = layers.pop(population)
-        features.append(
-            {
-                "type": "Feature",
-                "geometry": polygon_geojson(shape, network),
-                "properties": {
-                    "minutes": minutes,
-                    "travel_s": max(0, limit) / MS_PER_S,
-                    "area_km2": round(shape.area / 1e6, 3),
-                    "people": people["people"],
-                    "layers": layers,
-                },
-            }
-        )
-    return {
-        "type": "FeatureCollection",
-        "features": features[::-1],
-        "method": METHOD,
-        "profile": phases.profile,
-        "people_by_minute": people_by_minute(
-            anchors[population].rows, arrivals[population], query, phases
-        ),
-        "phases": {
-            "kind": phases.kind,
-            "call_handling_s": phases.call_handling_s,
-            "turnout_s": phases.turnout_s,
-            "setup_s": phases.setup_s,
-            "source": phases.source,
-        },
-        "off_road_mps": OFF_ROAD_MPS,
-        "cell_m": cell_m,
-        "starts": describe_starts(query, times.starts, network),
-        **facts,
-    }
+    added = np.bincount(minute, weights=rows.micro_people, minlength=len(limits_ms) + 1)
+    return [round(total / MICRO) for total in np.cumsum(added[: len(limits_ms)]).tolist()]

@@ -194,7 +194,7 @@ def _route(
     for edge, begin, to in pieces:
         xy = graph.xy[graph.offsets[edge] : graph.offsets[edge + 1]]
         length_m += float(graph.length_m[edge]) * abs(to - begin)
-        lines.append(_cut(xy, begin, to))
+        lines.append(cut(xy, begin, to))
     if not lines:
         lines = [np.vstack([here, here])]
     xy = np.vstack(lines)
@@ -206,7 +206,7 @@ def _route(
     return Route(degrees.tolist(), length_m, ids, ms)
 
 
-def _cut(xy: npt.NDArray[Any], begin: float, to: float) -> npt.NDArray[np.float64]:
+def cut(xy: npt.NDArray[Any], begin: float, to: float) -> npt.NDArray[np.float64]:
     """Return the vertices of a line from one share of its length to another, in that order."""
     if (begin, to) == (0.0, 1.0):
         return np.asarray(xy)

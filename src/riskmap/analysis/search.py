@@ -198,12 +198,13 @@ class TravelTimes:
 
     def reached_edges(self) -> ReachedEdges:
         """Return the reached parts of all edges; they feed the drawing."""
-        given: Any = (*self.kernel_input, self.wanted_edges())
+        given: Any = (*self.kernel_input, self.entered_edges)
         count, *arrays = reached_parts(*given)
         return ReachedEdges(*(array[:count] for array in arrays))
 
-    def wanted_edges(self) -> Ints:
-        """Return the edges of which a part is reached, int32[e], each once."""
+    @cached_property
+    def entered_edges(self) -> Ints:
+        """The edges of which a part is reached, int32[e], each once, ascending."""
         side, labels = self._arcs, self._labels
         found: Ints = reached_edges(
             labels.touched,

@@ -13,10 +13,14 @@ from riskmap.analysis.ground import Ground
 from riskmap.analysis.polygons import bands
 from riskmap.analysis.reach import ReachQuery, reach
 from riskmap.analysis.response import COUNTED_ROLES, ResponseQuery
+from riskmap.analysis.scenario_compare import compare
+from riskmap.analysis.scenario_ground import ground_for
 from riskmap.analysis.search import search
 from riskmap.analysis.stopwatch import Stopwatch
+from riskmap.analysis.surroundings import SurroundingsQuery, surroundings
 from riskmap.catalog.registry import Catalog
 from riskmap.catalog.spec import Role
+from riskmap.crs.datum import Datum
 from riskmap.db.city import find_city
 from riskmap.db.sessions import Database
 from riskmap.roads.graph import build_graph
@@ -37,9 +41,21 @@ class AnalysisService:
         Networks and anchors, shared by all questions.
     """
 
-    def __init__(self, database: Database, catalog: Catalog, graphs: Graphs) -> None:
-        self.ground = Ground(database, catalog, graphs)
+    def __init__(
+        self, database: Database, catalog: Catalog, graphs: Graphs, ground: Ground | None = None
+    ) -> None:
+        self.ground = ground or Ground(database, catalog, graphs)
         self._covering = Covering(self.ground)
+
+    def under(self, scenario: Any, datum: Datum = Datum.WGS84) -> AnalysisService:
+        """Return the analyses of the city as a scenario has it; of none or an empty one, itself.
+
+        See `riskmap.analysis.scenario_ground.ground_for`.
+        """
+        ground = ground_for(self.ground, scenario, datum)
+        if ground is self.ground:
+            return self
+        return AnalysisService(ground.database, ground.catalog, ground.graphs, ground)
 
     def roads_state(self) -> dict[str, Any]:
         """Say which network is stored."""
@@ -84,9 +100,11 @@ class AnalysisService:
         ground.anchored(ground.catalog.with_role(Role.POPULATION, *COUNTED_ROLES), network)
         self.coverage(CoverageQuery())
 
-    def circle(self, query: ResponseQuery, watch: Stopwatch | None = None) -> dict[str, Any]:
+    def circle(
+        self, query: ResponseQuery, watch: Stopwatch | None = None, datum: Datum = Datum.WGS84
+    ) -> dict[str, Any]:
         """Compute response circles; see `riskmap.analysis.circles.circle`."""
-        return circle(self.ground, query, watch or Stopwatch())
+        return circle(self.ground, query, watch or Stopwatch(), datum)
 
     def reach(self, query: ReachQuery, watch: Stopwatch | None = None) -> dict[str, Any]:
         """List the teams that reach a place; see `riskmap.analysis.reach.reach`."""
@@ -95,3 +113,15 @@ class AnalysisService:
     def coverage(self, query: CoverageQuery, watch: Stopwatch | None = None) -> dict[str, Any]:
         """Say whom the teams reach; see `riskmap.analysis.covering.Covering.coverage`."""
         return self._covering.coverage(query, watch or Stopwatch())
+
+    def compare(
+        self, changed: AnalysisService, query: CoverageQuery, watch: Stopwatch | None = None
+    ) -> dict[str, Any]:
+        """Say what a scenario changes; see `riskmap.analysis.scenario_compare.compare`."""
+        return compare(self.ground, changed.ground, query, watch or Stopwatch())
+
+    def surroundings(
+        self, query: SurroundingsQuery, watch: Stopwatch | None = None
+    ) -> dict[str, Any]:
+        """Say what lies around a place; see `riskmap.analysis.surroundings.surroundings`."""
+        return surroundings(self.ground, query, watch or Stopwatch())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -35,12 +35,21 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from riskmap.analysis.gb18218 import TableRow, Tables
 from riskmap.catalog.spec import Layer, Role
 from riskmap.db.sessions import ReadSession
-from riskmap.db.tables import GB18218_CATEGORIES, GB18218_CHEMICALS, RESPONSE_PHASES
+from riskmap.db.tables import (
+    CITY,
+    GB18218_CATEGORIES,
+    GB18218_CHEMICALS,
+    RESPONSE_PHASES,
+    ROAD_PROFILES,
+    ROAD_SPEEDS,
+    WIND_SECTORS,
+)
 from riskmap.errors import InputError
 from riskmap.features import statements
 from riskmap.features.query import FeatureQuery
 from riskmap.features.summary import ADMITTING, OCCUPANCY, STATUS
 from riskmap.features.where import conditions, table_for
+from riskmap.roads.load import revision_columns
 from riskmap.units import WGS84
 
 DEFAULT_KIND = "default"
@@ -98,6 +107,11 @@ class LayerRows:
         return np.array([value is not None for value in self.people], dtype=bool)
 
     @cached_property
+    def people_unknown(self) -> npt.NDArray[np.int64]:
+        """1 where the layer's field of people holds nothing, int64[n]."""
+        return (~self.people_known).astype(np.int64)
+
+    @cached_property
     def micro_people(self) -> npt.NDArray[np.int64]:
         """Millionths of people at each feature, int64[n], 0 where that is not known.
 
@@ -131,18 +145,84 @@ def layer_revisions(session: ReadSession, layers: Iterable[Layer]) -> dict[str, 
     return {row.layer: row.revision for row in session.execute(statements.revisions(layers))}
 
 
+def read_revision(session: ReadSession, layer: Layer) -> int:
+    """Return the last revision of a layer, 0 before its first."""
+    return layer_revisions(session, [layer]).get(layer.id, 0)
+
+
 def read_layer(
-    session: ReadSession, layer: Layer, revision: int, names: Sequence[str]
+    session: ReadSession,
+    layer: Layer,
+    revision: int,
+    names: Sequence[str],
+    query: FeatureQuery | None = None,
 ) -> LayerRows:
-    """Read the features of a layer that are in force: shape, id and some public fields."""
-    rows = session.execute(statements.geometries(FeatureQuery(layer=layer), tuple(names))).all()
+    """Read the features of a layer that are in force: shape, id and some public fields.
+
+    A query about the layer says which of them; none: all.
+    """
+    return read_rows(session, query or FeatureQuery(layer=layer), names, revision)
+
+
+def read_rows(
+    session: ReadSession, query: FeatureQuery, names: Sequence[str], revision: int = 0
+) -> LayerRows:
+    """Read the features that a query matches: shape, id and some public fields."""
+    rows = session.execute(statements.geometries(query, tuple(names))).all()
     return LayerRows(
-        layer=layer,
+        layer=query.layer,
         revision=revision,
         ids=np.array([row.id for row in rows], dtype=np.int64),
         shapes=shapely.from_wkb([row.wkb for row in rows]),
         fields={name: [getattr(row, name) for row in rows] for name in names},
     )
+
+
+def read_now(session: ReadSession, layers: Iterable[Layer]) -> Row[Any]:
+    """Return one row with all that an analysis asks for first.
+
+    Its columns: `city` (a row of its table, or None), `phases` (rows of theirs), `speed_sources`
+    (profile -> sources, every profile), `layer_revisions` (layer -> last revision), and those of
+    `riskmap.roads.load.revision_columns`. One statement: on a circle of 15 ms every journey to the
+    server shows.
+    """
+    phases = select(RESPONSE_PHASES).subquery()
+    sources = (
+        select(
+            ROAD_PROFILES.c.profile,
+            func.array_remove(
+                func.array_agg(ROAD_SPEEDS.c.source.distinct()),
+                None,
+            ).label("sources"),
+        )
+        .select_from(
+            ROAD_PROFILES.outerjoin(ROAD_SPEEDS, ROAD_SPEEDS.c.profile == ROAD_PROFILES.c.profile)
+        )
+        .group_by(ROAD_PROFILES.c.profile)
+        .subquery()
+    )
+    city, moved = select(CITY).limit(1).subquery(), statements.revisions(layers).subquery()
+    return session.execute(
+        select(
+            select(func.row_to_json(city.table_valued())).scalar_subquery().label("city"),
+            select(func.json_agg(func.row_to_json(phases.table_valued())))
+            .scalar_subquery()
+            .label("phases"),
+            select(func.json_object_agg(sources.c.profile, func.to_json(sources.c.sources)))
+            .scalar_subquery()
+            .label("speed_sources"),
+            select(func.json_object_agg(moved.c.layer, moved.c.revision))
+            .scalar_subquery()
+            .label("layer_revisions"),
+            *revision_columns(),
+        )
+    ).one()
+
+
+def phases_by_kind(rows: Iterable[Mapping[str, Any]]) -> dict[str, Phases]:
+    """Return the phases of `read_now` by kind of team."""
+    names = [field.name for field in fields(Phases)]
+    return {row["kind"]: Phases(**{name: row[name] for name in names}) for row in rows}
 
 
 def _phases(row: Row[Any]) -> Phases:
@@ -168,6 +248,19 @@ def phases_of(known: Mapping[str, Phases], kind: str | None) -> Phases:
     if found is None:
         raise InputError("response.no_phases", parameter="kind")
     return found
+
+
+def read_wind_sector(session: ReadSession, speed_mps: float | None) -> tuple[float, str] | None:
+    """Return the half width of the downwind sector for a wind speed, degrees, and its source.
+
+    That of the strongest wind where no speed is known; None where the table has no row for it.
+    """
+    table = WIND_SECTORS.c
+    statement = select(table.half_width_deg, table.source).order_by(table.wind_speed_mps.desc())
+    if speed_mps is not None:
+        statement = statement.where(table.wind_speed_mps <= speed_mps)
+    row = session.execute(statement.limit(1)).first()
+    return None if row is None else (row.half_width_deg, row.source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ def features_of(times: TravelTimes, anchors: Anchors) -> Row:
     index = anchors.by_edge
     given: Any = (
         *times.kernel_input,
-        times.wanted_edges(),
+        times.entered_edges,
         index.first,
         index.share,
         index.access_ms,
@@ -137,6 +137,14 @@ def features_of(times: TravelTimes, anchors: Anchors) -> Row:
     )
     feature, ms = _reached_features(*given)
     return feature, ms
+
+
+def arrival_of_each(times: TravelTimes, anchors: Anchors) -> npt.NDArray[np.int64]:
+    """Return when one search reaches each feature, int64[n], `UNREACHED` past its limit."""
+    found = np.full(len(anchors.rows), UNREACHED, dtype=np.int64)
+    feature, ms = features_of(times, anchors)
+    found[feature] = ms
+    return found
 
 
 def travel_matrix(

@@ -1,4 +1,4 @@
-"""Response circles, and who reaches a place.
+"""Who reaches a place, and what the teams cover.
 
 Every answer holds public fields only. These are plain functions: FastAPI runs them in threads, and
 the kernels let go of the GIL.
@@ -11,11 +11,9 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
 
 from riskmap.analysis.coverage import MAX_LISTED, CoverageQuery
 from riskmap.analysis.reach import ReachQuery
-from riskmap.analysis.response import ResponseQuery
 from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.api.deps import Ctx, integer, number, parameters
 from riskmap.crs.datum import Datum, check_city, move_answer, place_in_wgs84, read_datum
@@ -26,22 +24,7 @@ from riskmap.units import LonLat
 router = APIRouter(prefix="/analysis", tags=["analysis"])
 
 
-class CircleBody(BaseModel):
-    """What a circle is asked with; phases that are left out are those of the kind of team."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    points: list[tuple[float, float]] = Field(description="[[lon, lat], …] in the datum")
-    minutes: list[float] = Field(default=[5, 10, 15], description="minutes after the alarm")
-    kind: str | None = Field(default=None, description="kind of team")
-    profile: str | None = Field(default=None, description="emergency, ordinary, walk")
-    call_handling_s: float | None = None
-    turnout_s: float | None = None
-    setup_s: float | None = None
-    datum: str | None = Field(default=None, description="wgs84, gcj02, bd09: of points and answer")
-
-
-def _read_datum(ctx: Ctx, text: str | None) -> Datum:
+def read_city_datum(ctx: Ctx, text: str | None) -> Datum:
     """Read in which datum positions come and go; refuse one that cannot serve this city."""
     datum = read_datum(text)
     if datum is not Datum.WGS84:
@@ -52,32 +35,12 @@ def _read_datum(ctx: Ctx, text: str | None) -> Datum:
     return datum
 
 
-def _answer(body: dict[str, Any], media: str, watch: Stopwatch, datum: Datum) -> Response:
+def answer(body: dict[str, Any], media: str, watch: Stopwatch, datum: Datum) -> Response:
+    """Write an answer in a datum, with what its stages took."""
     headers = {"Server-Timing": watch.header(), "Cache-Control": "no-store"}
     if datum is not Datum.WGS84:
         headers["X-Datum"] = datum.value
     return Response(orjson.dumps(move_answer(body, datum)), media_type=media, headers=headers)
-
-
-@router.post("/response-circles", summary="响应圈 Response circles", response_model=None)
-def response_circles(body: CircleBody, request: Request, ctx: Ctx) -> Response:
-    """Draw what is reached within so many minutes, and count who and what is inside."""
-    parameters(request, set())
-    datum = _read_datum(ctx, body.datum)
-    query = ResponseQuery(
-        starts=tuple(
-            place_in_wgs84(LonLat(*point), datum, f"points[{row}]")
-            for row, point in enumerate(body.points)
-        ),
-        minutes=tuple(body.minutes),
-        kind=body.kind,
-        profile=body.profile,
-        call_handling_s=body.call_handling_s,
-        turnout_s=body.turnout_s,
-        setup_s=body.setup_s,
-    )
-    watch = Stopwatch()
-    return _answer(ctx.analysis.circle(query, watch), "application/geo+json", watch, datum)
 
 
 @router.get("/reach", summary="谁能到达 Who reaches this", response_model=None)
@@ -88,11 +51,12 @@ def reach(
     lat: str | None = None,
     minutes: str | None = None,
     datum: str | None = None,
+    scenario: str | None = None,
 ) -> Response:
     """List the teams that reach a place within so many minutes of the alarm."""
-    del lon, lat, minutes, datum  # declared for OpenAPI, read below
-    found = parameters(request, {"lon", "lat", "minutes", "datum"})
-    asked = _read_datum(ctx, found.get("datum"))
+    del lon, lat, minutes, datum, scenario  # declared for OpenAPI, read below
+    found = parameters(request, {"lon", "lat", "minutes", "datum", "scenario"})
+    asked = read_city_datum(ctx, found.get("datum"))
     for name in ("lon", "lat"):
         if name not in found:
             raise InputError("parameter.missing", parameter=name)
@@ -100,7 +64,9 @@ def reach(
     place = place_in_wgs84(place, asked, "lon,lat")
     query = ReachQuery(place, number(found.get("minutes", "15"), "minutes"))
     watch = Stopwatch()
-    return _answer(ctx.analysis.reach(query, watch), "application/json", watch, asked)
+    with watch.stage("scenario"):
+        analysis = ctx.analysis.under(found.get("scenario"), asked)
+    return answer(analysis.reach(query, watch), "application/json", watch, asked)
 
 
 @router.get("/coverage", summary="覆盖 Coverage", response_model=None)
@@ -110,14 +76,17 @@ def coverage(
     minutes: str | None = None,
     limit: str | None = None,
     datum: str | None = None,
+    scenario: str | None = None,
 ) -> Response:
     """Say which share of dangers and people the free teams reach in time, and whom they miss."""
-    del minutes, limit, datum  # declared for OpenAPI, read below
-    found = parameters(request, {"minutes", "limit", "datum"})
-    asked = _read_datum(ctx, found.get("datum"))
+    del minutes, limit, datum, scenario  # declared for OpenAPI, read below
+    found = parameters(request, {"minutes", "limit", "datum", "scenario"})
+    asked = read_city_datum(ctx, found.get("datum"))
     query = CoverageQuery(
         minutes=number(found.get("minutes", "15"), "minutes"),
         limit=integer(found.get("limit", "200"), "limit", least=0, most=MAX_LISTED),
     )
     watch = Stopwatch()
-    return _answer(ctx.analysis.coverage(query, watch), "application/json", watch, asked)
+    with watch.stage("scenario"):
+        analysis = ctx.analysis.under(found.get("scenario"), asked)
+    return answer(analysis.coverage(query, watch), "application/json", watch, asked)

@@ -23,7 +23,8 @@ from riskmap.api.links import JSON, base
 from riskmap.api.openapi_answers import OPENAPI
 from riskmap.api.openapi_convert import to_30
 from riskmap.api.openapi_schemas import SCHEMAS
-from riskmap.api.parameters import EDITED, ITEMS, LANG, PATHS, TAKEN, Parameter
+from riskmap.api.parameters import LANG, Parameter
+from riskmap.api.taken import EDITED, ITEMS, PATHS, TAKEN
 from riskmap.catalog.registry import Catalog
 from riskmap.i18n import LANGS, say
 
@@ -82,7 +83,7 @@ def document(app: FastAPI, catalog: Catalog) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        A route declares a parameter that `parameters.TAKEN` does not have.
+        A route declares a parameter that `taken.TAKEN` does not have.
     """
     stock = app.openapi()
     keyed = set(_keyed(app.routes))

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from riskmap.api.links import GEOJSON, HTML, JSON, SCHEMA
 from riskmap.api.openapi_schemas import ref
-from riskmap.api.parameters import ITEM, ITEMS, TAKEN
 from riskmap.api.problems import MEDIA as PROBLEM
 from riskmap.api.styles import PNG, STYLE, SVG
 from riskmap.api.summary import CSV
+from riskmap.api.taken import ITEM, ITEMS, TAKEN
 from riskmap.api.tile_edge import MVT
 from riskmap.features.formats import OF_ITEM, OF_PAGE, Format, Way
 from riskmap.tiles.archive_format import MEDIA_TYPE
@@ -73,7 +73,14 @@ ANSWERS: Final[dict[tuple[str, str], dict[str, Contents]]] = {
     ("get", "/styles/names.geojson"): {"200": {GEOJSON: ref("object")}},
     ("get", "/styles/{name}/legend.svg"): {"200": {SVG: {"type": "string"}}},
     ("get", "/styles/sprites/{sheet}.png"): {"200": {PNG: _FILE}},
-    ("post", "/analysis/response-circles"): {"200": {GEOJSON: ref("featureCollection")}},
+    **{
+        (method, "/analysis/response-circles"): {
+            "200": {GEOJSON: ref("featureCollection"), CSV: _TABLE}
+        }
+        for method in ("get", "post")
+    },
+    ("post", "/analysis/scenarios"): {"201": _OBJECT},
+    ("delete", "/analysis/scenarios/{scenario_id}"): {"204": {}},
     ("post", "/imports"): {"200": _OBJECT, "202": _OBJECT},
     ("post", "/imports/{import_id}/cancel"): {"202": _OBJECT},
     ("post", "/imports/{import_id}/undo"): {"201": _OBJECT},

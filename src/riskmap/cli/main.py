@@ -16,10 +16,12 @@ from riskmap import __version__
 from riskmap.cli import (
     admin,
     analysis,
+    around,
     demo,
     history,
     imports,
     roads,
+    scenarios,
     serve,
     sources,
     tables,
@@ -40,6 +42,7 @@ app.command("serve")(serve.serve)
 app.command("import")(imports.import_layer)
 app.command("template")(templates.write_template)
 app.command("circle")(analysis.circle)
+app.command("around")(around.around)
 app.command("migrate")(admin.migrate_database)
 app.command("backup")(admin.backup_database)
 app.command("restore")(admin.restore_database)
@@ -50,6 +53,7 @@ app.add_typer(demo.demo_app, name="demo")
 app.add_typer(history.imports_app, name="imports")
 app.add_typer(history.features_app, name="features")
 app.add_typer(roads.roads_app, name="roads")
+app.add_typer(scenarios.scenario_app, name="scenario")
 app.add_typer(tables.tables_app, name="tables")
 app.add_typer(sources.sources_app, name="sources")
 app.add_typer(tiles.tiles_app, name="tiles")

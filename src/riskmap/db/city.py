@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
 
 from pyproj import CRS, Proj
 from pyproj.exceptions import CRSError
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import RowMapping, insert, select, text, update
 
 from riskmap.db.audit import record
 from riskmap.db.sessions import ReadSession, WriteSession
@@ -92,8 +93,11 @@ def check_city(city: City) -> None:
 def find_city(session: ReadSession) -> City | None:
     """Return the database's city, or None before `riskmap city init`."""
     row = session.execute(select(CITY)).mappings().first()
-    if row is None:
-        return None
+    return None if row is None else city_of(row)
+
+
+def city_of(row: RowMapping | Mapping[str, Any]) -> City:
+    """Return the city of a row of its table."""
     return City(
         name=row["name"],
         name_en=row["name_en"],

@@ -37,6 +37,7 @@ from sqlalchemy import column as typed
 from sqlalchemy.exc import IntegrityError
 
 from riskmap.db.audit import record
+from riskmap.db.scenario_tables import FLOOD_SPEED_FACTORS
 from riskmap.db.sessions import ReadSession, WriteSession
 from riskmap.db.tables import (
     GB18218_CATEGORIES,
@@ -46,6 +47,7 @@ from riskmap.db.tables import (
     ROAD_SPEEDS,
     ROAD_TIME_FACTORS,
     ROAD_TURNS,
+    WIND_SECTORS,
 )
 from riskmap.errors import ConflictError, InputError, NotFoundError
 from riskmap.i18n import Lang, say
@@ -57,9 +59,11 @@ REFERENCE: Final[Mapping[str, Table]] = {
         ROAD_SPEEDS,
         ROAD_TIME_FACTORS,
         ROAD_TURNS,
+        FLOOD_SPEED_FACTORS,
         RESPONSE_PHASES,
         GB18218_CHEMICALS,
         GB18218_CATEGORIES,
+        WIND_SECTORS,
     )
 }
 _MOST_BYTES: Final = 16 * 1024 * 1024
@@ -323,7 +327,8 @@ def _try_constraints(
         for constraint in table.constraints
         if isinstance(constraint, CheckConstraint)
     }
-    for number, row in rows.items():
+    # All at once; row by row only to find the ones at fault.
+    for number, row in () if _fit(session, copy, rows) else rows.items():
         try:
             with session.connection.begin_nested():
                 session.execute(insert(copy), [row])
@@ -336,6 +341,17 @@ def _try_constraints(
                 RowProblem(number, ", ".join(columns), "tables.cell_rule", f"{told}; {rule}")
             )
     session.execute(text(f'DROP TABLE "{copy.name}"'))
+
+
+def _fit(session: WriteSession, copy: Table, rows: dict[int, Row]) -> bool:
+    if not rows:
+        return True
+    try:
+        with session.connection.begin_nested():
+            session.execute(insert(copy), list(rows.values()))
+    except IntegrityError:
+        return False
+    return True
 
 
 def _apply(session: WriteSession, table: Table, rows: dict[int, Row]) -> TableChange:

@@ -149,6 +149,23 @@ class RoadGraph:
     def _edge_order(self) -> Ids:
         return np.argsort(self.edge_id)
 
+    def node_xy(self, node: npt.ArrayLike) -> Floats:
+        """Return where nodes lie, float64[k, 2] metres, NaN for one without an arc."""
+        nodes = np.asarray(node, dtype=np.int64)
+        found = np.full((len(nodes), 2), np.nan)
+        for indptr, edges, forward, leaves in (
+            (self.indptr, self.arc_edge, self.arc_forward, True),
+            (self.rev_indptr, self.rev_edge, self.rev_forward, False),
+        ):
+            some = np.flatnonzero(np.isnan(found[:, 0]) & (indptr[nodes + 1] > indptr[nodes]))
+            arc = indptr[nodes[some]]
+            edge = edges[arc]
+            # The first vertex of an edge lies at its from-node, the last at its to-node.
+            begins = forward[arc] == leaves
+            vertex = np.where(begins, self.offsets[edge], self.offsets[edge + 1] - 1)
+            found[some] = self.xy[vertex]
+        return found
+
     def node_index(self, ids: npt.ArrayLike) -> Ids:
         """Return the index of each node id, int64, -1 where there is none."""
         return _lookup(self.node_id, self._node_order, ids)

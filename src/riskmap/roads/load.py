@@ -12,7 +12,7 @@ import shapely
 from psycopg import Connection as DriverConnection
 from psycopg import OperationalError
 from pyproj import Transformer
-from sqlalchemy import Table, case, delete, func, or_, select, text
+from sqlalchemy import ColumnElement, Row, Table, case, delete, exists, func, or_, select, text
 
 from riskmap.db.audit import record
 from riskmap.db.sessions import ReadSession, WriteSession
@@ -141,16 +141,31 @@ def roads_revision(session: ReadSession) -> str | None:
 
     The time of the commit stands in it: a restored database may count to the same number again.
     """
-    row = session.execute(
+    row = session.execute(select(*revision_columns())).one()
+    return revision_name(row)
+
+
+def revision_columns() -> tuple[ColumnElement[Any], ...]:
+    """Return what `revision_name` reads, for a statement that asks for more beside it."""
+    last = (
         select(FEED.c.revision, FEED.c.at)
         .where(FEED.c.layer == FEED_NAME, FEED.c.revision.is_not(None))
         .order_by(FEED.c.revision.desc())
         .limit(1)
-    ).first()
-    empty = session.execute(select(ROAD_EDGES.c.id).limit(1)).first() is None
-    if row is None or empty:
+        .subquery()
+    )
+    return (
+        select(last.c.revision).scalar_subquery().label("roads_revision"),
+        select(last.c.at).scalar_subquery().label("roads_at"),
+        exists(select(ROAD_EDGES.c.id)).label("has_roads"),
+    )
+
+
+def revision_name(row: Row[Any]) -> str | None:
+    """Return the name of the network's content from a row of `revision_columns`."""
+    if row.roads_revision is None or not row.has_roads:
         return None
-    return f"{row.revision}-{row.at:%Y%m%dT%H%M%S%f}"
+    return f"{row.roads_revision}-{row.roads_at:%Y%m%dT%H%M%S%f}"
 
 
 def profiles(session: ReadSession) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,20 @@ class Positions:
 
     def __len__(self) -> int:
         return len(self.edge)
+
+    def some(self, rows: npt.NDArray[Any]) -> Positions:
+        """Return some of the places, by a mask or by their rows."""
+        return Positions(self.edge[rows], self.fraction[rows], self.distance_m[rows], self.xy[rows])
+
+    @staticmethod
+    def joined(parts: Sequence[Positions]) -> Positions:
+        """Return the places of several one after the other."""
+        return Positions(
+            edge=np.concatenate([part.edge for part in parts] or [np.zeros(0, np.int64)]),
+            fraction=np.concatenate([part.fraction for part in parts] or [np.zeros(0)]),
+            distance_m=np.concatenate([part.distance_m for part in parts] or [np.zeros(0)]),
+            xy=np.concatenate([part.xy for part in parts] or [np.zeros((0, 2))]),
+        )
 
     @property
     def found(self) -> npt.NDArray[np.bool_]:
