@@ -27,10 +27,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import reach_circles
+import reach_closing
 import reach_memory
 import reach_networks
 import reach_postgres
 import reach_service
+import reach_tables
 from reach_networks import Bench
 from reach_peers import Environment, MissingError, Peer
 from reach_postgres import Routing
@@ -171,13 +173,13 @@ def measure(run: Run) -> None:
             report, nanjing, large, options.origins, options.cell, run.routing(large)
         )
     if "nearest" in options.parts and nanjing:
-        reach_circles.nearest(report, nanjing, 383, options.rounds)
+        reach_tables.nearest(report, nanjing, 383, options.rounds)
     if "matrix" in options.parts and porto:
-        reach_circles.matrix(report, porto, run.osrm(porto), options.rounds)
+        reach_tables.matrix(report, porto, run.osrm(porto), options.rounds)
     if "closing" in options.parts:
         for bench in filter(None, (porto, nanjing)):
             origins = bench.origins(options.origins)
-            reach_circles.closing(report, bench, origins, options.cell, run.valhalla(bench))
+            reach_closing.closing(report, bench, origins, options.cell, run.valhalla(bench))
     if "memory" in options.parts:
         for bench in filter(None, (porto, run.network("large"))):
             reach_memory.memory(report, bench, options.cell, options.rounds)

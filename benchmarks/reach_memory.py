@@ -38,17 +38,14 @@ class Worker:
         return found
 
     def again(self) -> dict[str, Any]:
-        self._go()
-        return self._read()
-
-    def stop(self) -> None:
-        self._go()
-        self.process.wait(30)
-
-    def _go(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
+        return self._read()
+
+    def stop(self) -> None:
+        # The end of its input is what it waits for.
+        self.process.communicate(timeout=60)
 
 
 def memory(report: Report, bench: Bench, cell_m: float, rounds: int) -> None:
@@ -56,9 +53,7 @@ def memory(report: Report, bench: Bench, cell_m: float, rounds: int) -> None:
     section = "memory of a graph, load from disk, first answer of a fresh process"
     millions = bench.arcs / 1e6
 
-    def line(name: str, value: float, unit: str, **more: Any) -> None:
-        report.add(section, bench.name, name, value, unit, **more)
-
+    line = report.of(section, bench.name)
     with tempfile.TemporaryDirectory(prefix="riskmap-bench-") as name:
         folder = Path(name) / "graph"
         bench.turned.graph.save(folder)
@@ -66,7 +61,7 @@ def memory(report: Report, bench: Bench, cell_m: float, rounds: int) -> None:
         clock = Clock()
         for _ in range(rounds):
             report.spin()
-            clock("load", lambda: RoadGraph.load(folder))
+            clock("load", RoadGraph.load, folder)
         lonlat = bench.origins(1).lonlat[0]
         starts: list[dict[str, Any]] = []
         # The first may have kernels to compile; what counts is what every later start takes.

@@ -131,9 +131,7 @@ class Bench:
         _, label = connected_components(matrix, connection="strong")
         inside = label == np.bincount(label).argmax()
         both = (graph.forward_ms != UNREACHED) & (graph.backward_ms != UNREACHED)
-        return np.flatnonzero(
-            inside[graph.edge_from] & inside[graph.edge_to] & both & graph.stops
-        )
+        return np.flatnonzero(inside[graph.edge_from] & inside[graph.edge_to] & both & graph.stops)
 
     def origins(self, count: int, seed: int = 15) -> Origins:
         """Choose places on roads: between their ends, as vehicles stand."""
@@ -307,9 +305,7 @@ def _along(place: np.ndarray, axis: int, *, far: bool, strips: int = 100) -> lis
 
 def write_pbf(roads: Roads, file: Path) -> None:
     """Write the roads for those who read nothing but OpenStreetMap's format."""
-    names, number = np.unique(
-        np.concatenate([roads.from_node, roads.to_node]), return_inverse=True
-    )
+    names, number = np.unique(np.concatenate([roads.from_node, roads.to_node]), return_inverse=True)
     edges = len(roads)
     inner = np.ones(len(roads.xy), dtype=bool)
     inner[roads.offsets[:-1]] = inner[roads.offsets[1:] - 1] = False

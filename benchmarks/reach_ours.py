@@ -103,9 +103,7 @@ def farthest_cell_m(graph: RoadGraph, times: TravelTimes, surface: polygons.Surf
     sizes = np.diff(graph.offsets)[edges]
     bounds = np.concatenate([[0], np.cumsum(sizes)])
     vertex = np.arange(bounds[-1]) + np.repeat(graph.offsets[edges] - bounds[:-1], sizes)
-    lines = shapely.from_ragged_array(
-        shapely.GeometryType.LINESTRING, graph.xy[vertex], (bounds,)
-    )
+    lines = shapely.from_ragged_array(shapely.GeometryType.LINESTRING, graph.xy[vertex], (bounds,))
     rows, columns = np.nonzero(surface.grid <= LIMITS_MS[-1])
     cells = np.column_stack([columns, rows]) * surface.cell_m + (surface.x0, surface.y0)
     _, metres = shapely.STRtree(lines).query_nearest(
@@ -123,6 +121,11 @@ def closed(network: Network, polygon: Polygon, index: Any) -> RoadGraph:
         np.where(shut, UNREACHED, graph.backward_ms),
         revision="closed",
     )
+
+
+def closed_roads(before: RoadGraph, after: RoadGraph) -> int:
+    """Return how many roads were closed."""
+    return int(((after.forward_ms == UNREACHED) & (before.forward_ms != UNREACHED)).sum())
 
 
 def closing_index(network: Network) -> Any:
@@ -167,9 +170,7 @@ class Tables:
 
     def moved(self, tables: list[ArrivalTable], team: int) -> list[ArrivalTable]:
         row = self.row(team)
-        return [
-            table.with_rows({team: row[place]}) for place, table in enumerate(tables)
-        ]
+        return [table.with_rows({team: row[place]}) for place, table in enumerate(tables)]
 
 
 def first_features(anchors: Anchors, count: int) -> Anchors:

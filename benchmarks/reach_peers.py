@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,6 @@ from reach_networks import Roads, write_pbf
 PYTHON = (3, 12)
 # Both have wheels for this Python and newer ones only.
 WANTED = ("pyvalhalla>=3.9", "osrm-bindings>=26")
-START_SECONDS = 120
 
 
 class MissingError(Exception):
@@ -62,14 +60,21 @@ class Environment:
         MissingError
             There is no Python for it, or pip cannot install them.
         """
-        stamp = self.cache / "peers" / f".installed-{hashlib.sha256(repr(WANTED).encode()).hexdigest()[:8]}"
+        stamp = (
+            self.cache
+            / "peers"
+            / f".installed-{hashlib.sha256(repr(WANTED).encode()).hexdigest()[:8]}"
+        )
         if not stamp.exists():
             base = find_python()
             self.cache.mkdir(parents=True, exist_ok=True)
             subprocess.run([base, "-m", "venv", "--clear", self.cache / "peers"], check=True)
             pip = [self.python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
             ran = subprocess.run(
-                [*pip, "--only-binary", ":all:", *WANTED], capture_output=True, text=True, check=False
+                [*pip, "--only-binary", ":all:", *WANTED],
+                capture_output=True,
+                text=True,
+                check=False,
             )
             if ran.returncode:
                 raise MissingError(f"pip cannot install {', '.join(WANTED)}: {ran.stderr[-500:]}")
@@ -78,7 +83,9 @@ class Environment:
             "import importlib.metadata as m, json; "
             "print(json.dumps({n: m.version(n) for n in ('pyvalhalla', 'osrm-bindings')}))"
         )
-        shown = subprocess.run([self.python, "-c", code], capture_output=True, text=True, check=True)
+        shown = subprocess.run(
+            [self.python, "-c", code], capture_output=True, text=True, check=True
+        )
         versions: dict[str, str] = json.loads(shown.stdout)
         return versions
 
@@ -120,23 +127,25 @@ class Environment:
     def valhalla(self, pbf: Path, version: str) -> Path:
         """Build tiles unless they are there; return the configuration."""
         folder = self._folder("valhalla", pbf, version)
-        config = folder / "valhalla.json"
-        if not config.exists():
-            (folder / "tiles").mkdir(parents=True, exist_ok=True)
-            code = (
-                "import json, sys; from valhalla import get_config; "
-                "c = get_config(tile_extract='', tile_dir=sys.argv[1]); "
-                "c['service_limits']['max_exclude_polygons_length'] = 10_000_000; "
-                "c['mjolnir']['timezone'] = c['mjolnir']['admin'] = ''; "
-                "c['mjolnir']['concurrency'] = 2; "
-                "json.dump(c, open(sys.argv[2], 'w'))"
-            )
-            half = folder / "half.json"
-            self.run("-c", code, folder / "tiles", half, cwd=folder)
+        config, built = folder / "config.json", folder / "built"
+        (folder / "tiles").mkdir(parents=True, exist_ok=True)
+        code = (
+            "import json, sys; from valhalla import get_config; "
+            "c = get_config(tile_extract='', tile_dir=sys.argv[1]); "
+            "limits = c['service_limits']; "
+            "limits['max_exclude_polygons_length'] = 10_000_000; "
+            "limits['max_exclude_polygons_vertices'] = 100_000; "
+            "c['mjolnir']['timezone'] = c['mjolnir']['admin'] = ''; "
+            "json.dump(c, open(sys.argv[2], 'w'))"
+        )
+        self.run("-c", code, folder / "tiles", config, cwd=folder)
+        if not built.exists():
             began = time.perf_counter()
-            self.run("-m", "valhalla", "valhalla_build_tiles", "-c", half, pbf, cwd=folder)
-            print(f"valhalla tiles of {pbf.name}: {time.perf_counter() - began:.0f} s", flush=True)
-            half.rename(config)
+            self.run("-m", "valhalla", "valhalla_build_tiles", "-c", config, pbf, cwd=folder)
+            print(
+                f"Valhalla's tiles of {pbf.name}: {time.perf_counter() - began:.0f} s", flush=True
+            )
+            built.touch()
         return config
 
     def osrm(self, pbf: Path, version: str) -> Path:
@@ -200,7 +209,12 @@ class Peer:
 
 
 def isochrone(
-    peer: Peer, lonlat: Any, minutes: tuple[float, ...], exclude: Any = None, *, answer: bool = False
+    peer: Peer,
+    lonlat: Any,
+    minutes: tuple[float, ...],
+    exclude: Any = None,
+    *,
+    answer: bool = False,
 ) -> dict[str, Any]:
     """Ask Valhalla for contours with every part of them, as polygons."""
     request = {
@@ -212,8 +226,4 @@ def isochrone(
     }
     if exclude is not None:
         request["exclude_polygons"] = [exclude]
-    return peer.ask(call="isochrone", request=request, answer=answer)
-
-
-if __name__ == "__main__":
-    print(Environment(Path(sys.argv[1])).make())
+    return peer.ask(call="isochrone", request=request)

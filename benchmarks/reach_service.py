@@ -161,37 +161,43 @@ def over_http(
     clock, sizes, in_answer = Clock(), [], 0
     with serving(cluster, folder, body_of(lonlat[0])) as (uvicorn, took):
         connection = uvicorn.connection()
-        for turn in range(-2, count):
-            if turn == 0:
-                clock.ms.clear()
+        for row, counts in clock.turns(report, count):
+            if not counts:
                 uvicorn.stages.clear()
-            report.spin()
-            place = lonlat[max(turn, 0)]
+            place = lonlat[row]
             body = body_of(place)
-            text = clock("http", lambda: uvicorn.circle(connection, body))  # noqa: B023
+            text = clock("http", uvicorn.circle, connection, body)
             sizes.append(len(text) / 1000)
             in_answer = len(json.loads(text)["features"])
             start = network.snapper.snap(network.to_local([place]), 500.0)
-            clock("bare", lambda: ours.circle(network, start, cell_m))  # noqa: B023
+            clock("bare", ours.circle, network, start, cell_m)
             query = ResponseQuery(
                 starts=(place,), minutes=ours.MINUTES, call_handling_s=0, turnout_s=0, setup_s=0
             )
-            clock("service", lambda: analysis.circle(query))  # noqa: B023
+            clock("service", analysis.circle, query)
         connection.close()
         stages = {name: float(np.median(ms)) for name, ms in uvicorn.stages.items()}
 
-    def line(name: str, value: float, unit: str, **more: Any) -> None:
-        report.add(section, "demo", name, value, unit, **more)
-
+    line = report.of(section, "demo")
     http, bare = clock.median("http"), clock.median("bare")
     line("in process: search, grid, contour, encoding", bare, "ms")
     line("in process: the whole answer, counted, no text", clock.median("service"), "ms")
-    line("over HTTP", http, "ms", note=f"p90 {clock.p90('http'):.1f}, {np.median(sizes):,.0f} kB, {in_answer} bands")
+    line(
+        "over HTTP",
+        http,
+        "ms",
+        note=f"p90 {clock.p90('http'):.1f}, {np.median(sizes):,.0f} kB, {in_answer} bands",
+    )
     for name, ms in stages.items():
         line(f"  {name}", ms, "ms", note=f"{ms / http:.0%} of HTTP's")
     line("  the rest: text, server, connection", http - sum(stages.values()), "ms")
     line("HTTP : in process", http / bare, "x", most=3.0)
-    line("service from its start to its first answer", took, "s", note="database migrated, graphs on disk")
+    line(
+        "service from its start to its first answer",
+        took,
+        "s",
+        note="database migrated, graphs on disk",
+    )
 
 
 def teams_of(ground: Ground, network: Network) -> Any:
@@ -221,16 +227,12 @@ def table(report: Report, ground: Ground, rounds: int) -> None:
             report.spin()
             found = clock("table", tables.whole)
             for team in random.integers(0, len(starts), 5).tolist():
-                clock("moved", lambda: tables.moved(found, team))  # noqa: B023
+                clock("moved", tables.moved, found, team)
 
-        def line(name: str, value: float, unit: str, **more: Any) -> None:
-            report.add(section, "demo", f"{network.graph.profile}: {name}", value, unit, **more)  # noqa: B023
-
+        line = report.of(f"{section}, profile {profile}", "demo")
         size = sum(one.feature.nbytes + one.ms.nbytes + one.indptr.nbytes for one in found)
         pairs = sum(len(one.feature) for one in found)
         whole = sum(len(starts) * one.features for one in found)
         line("the table", clock.median("table") / 1000, "s", most=1.0)
         line("one team moved", clock.median("moved"), "ms", most=50.0)
         line("stored", size / 2**20, "MB", note=f"{pairs:,} of {whole:,} pairs")
-
-

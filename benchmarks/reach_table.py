@@ -7,12 +7,13 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+Say = Callable[..., None]
 
 # A hundred thousand additions: what varies in it is the machine, not the program.
 _SPIN = 100_000
@@ -57,7 +58,9 @@ class Report:
     spins_ms: list[float] = field(default_factory=list)
     _section: str = ""
 
-    def add(self, section: str, network: str, name: str, value: float, unit: str, **more: Any) -> None:
+    def add(
+        self, section: str, network: str, name: str, value: float, unit: str, **more: Any
+    ) -> None:
         """Say a line at once: who stops a long run keeps what it has found."""
         line = Line(section, network, name, float(value), unit, **more)
         if section != self._section:
@@ -65,6 +68,14 @@ class Report:
             print(f"\n{section}")
         self.lines.append(line)
         print(line, flush=True)
+
+    def of(self, section: str, network: str) -> Say:
+        """Return what adds lines of one section and network."""
+
+        def say(name: str, value: float, unit: str, **more: Any) -> None:
+            self.add(section, network, name, value, unit, **more)
+
+        return say
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -90,8 +101,8 @@ class Report:
             "python": sys.version.split()[0],
         }
         print(
-            f"\nnoise: the same arithmetic took {noise['least_ms']:.1f} ... {noise['median_ms']:.1f}"
-            f" ... {noise['most_ms']:.1f} ms in {len(spins)} turns; load {noise['load']:.1f} on "
+            f"\nnoise: the same arithmetic took {min(spins):.1f} ... {statistics.median(spins):.1f}"
+            f" ... {max(spins):.1f} ms in {len(spins)} turns; load {noise['load']:.1f} on "
             f"{noise['processors']} processors"
         )
         missed = [line for line in self.lines if line.met is False]
@@ -113,17 +124,28 @@ class Clock:
 
     ms: dict[str, list[float]] = field(default_factory=dict)
 
-    def __call__(self, name: str, work: Callable[[], T]) -> T:
+    def __call__(self, name: str, work: Callable[..., T], *given: Any, **more: Any) -> T:
         began = time.perf_counter()
-        found = work()
+        found = work(*given, **more)
         self.take(name, (time.perf_counter() - began) * 1000)
         return found
 
     def take(self, name: str, ms: float) -> None:
         self.ms.setdefault(name, []).append(ms)
 
+    def turns(self, report: Report, count: int, warm: int = 2) -> Iterator[tuple[int, bool]]:
+        """Yield rows and whether they count: the first ones compile and warm up, then all anew."""
+        for turn in range(-warm, count):
+            if turn == 0:
+                self.ms.clear()
+            report.spin()
+            yield max(turn, 0), turn >= 0
+
     def median(self, name: str) -> float:
         return statistics.median(self.ms[name])
+
+    def ratio(self, name: str, other: str) -> float:
+        return self.median(name) / self.median(other)
 
     def p90(self, name: str) -> float:
         return sorted(self.ms[name])[int(0.9 * (len(self.ms[name]) - 1))]
