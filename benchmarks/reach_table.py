@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import statistics
 import sys
@@ -148,7 +149,7 @@ class Clock:
         return self.median(name) / self.median(other)
 
     def p90(self, name: str) -> float:
-        return sorted(self.ms[name])[int(0.9 * (len(self.ms[name]) - 1))]
+        return sorted(self.ms[name])[math.ceil(0.9 * len(self.ms[name])) - 1]
 
     def __contains__(self, name: str) -> bool:
         return name in self.ms
