@@ -330,8 +330,8 @@ def test_in_another_datum_it_is_the_same_answer(served: Served) -> None:
     for name in ("zone", "sector"):
         shape = shapely.geometry.shape(moved["danger"][name])
         assert shape.contains(shapely.Point(away(260, 400, (x, y))))
-    route = moved["shelters"]["usable"][0]["route"]["coordinates"][0]
-    assert route != plain["shelters"]["usable"][0]["route"]["coordinates"][0]
+    route = moved["refuge"]["usable"][0]["route"]["coordinates"][0]
+    assert route != plain["refuge"]["usable"][0]["route"]["coordinates"][0]
 
 
 # ---------------------------------------------------------------- danger and shelters
@@ -343,11 +343,11 @@ def toxic(served: Served, **query: Any) -> dict[str, Any]:
 
 
 def usable(found: dict[str, Any]) -> list[str]:
-    return [one["code"] for one in found["shelters"]["usable"]]
+    return [one["code"] for one in found["refuge"]["usable"]]
 
 
 def refused(found: dict[str, Any]) -> dict[str, list[str]]:
-    return {one["code"]: one["reasons"] for one in found["shelters"]["refused"]}
+    return {one["code"]: one["reasons"] for one in found["refuge"]["refused"]}
 
 
 def test_a_source_has_a_default_zone_and_says_where_it_comes_from(served: Served) -> None:
@@ -415,7 +415,7 @@ def test_each_shelter_is_told_why_it_is_none(served: Served) -> None:
         "unknown size": ["capacity_unknown"],
         "no road": ["not_reachable_on_foot"],
     }
-    counts = toxic(served)["shelters"]["refused_by_reason"]
+    counts = toxic(served)["refuge"]["refused_by_reason"]
     assert set(counts) == set(REASONS) and counts["downwind"] == 2 and counts["full"] == 2
 
 
@@ -439,12 +439,12 @@ def test_the_wind_wraps(served: Served, wind_from: float, downwind: bool) -> Non
 def test_0_and_360_are_one_wind(served: Served) -> None:
     zero, whole = (toxic(served, wind_from_deg=wind) for wind in (0, 360))
     assert zero["danger"]["sector"] == whole["danger"]["sector"]
-    assert zero["shelters"] == whole["shelters"]
+    assert zero["refuge"] == whole["refuge"]
 
 
 def test_shelters_are_in_the_order_of_the_walk_and_add_up(served: Served) -> None:
     """From where the streets leave the zone at 500 m, 300 s a block."""
-    found = toxic(served)["shelters"]
+    found = toxic(served)["refuge"]
     assert [one["code"] for one in found["usable"]] == ["north", "east", "far east"]
     walks = {one["code"]: one["walk_s"] for one in found["usable"]}
     assert walks["north"] == pytest.approx((2 * ACROSS - 500) / ACROSS * WALK_S, abs=2)
@@ -475,13 +475,13 @@ def test_nobody_walks_through_the_zone_or_the_plume(served: Served) -> None:
             [shapely.geometry.shape(found["danger"][name]) for name in ("zone", "sector")]
         )
         inside = shapely.transform(danger, plane.to_metres).buffer(-1)
-        routes = {one["code"]: one["route"] for one in found["shelters"]["usable"]}
+        routes = {one["code"]: one["route"] for one in found["refuge"]["usable"]}
         assert "corner" in routes
         for code, route in routes.items():
             line = shapely.transform(shapely.geometry.shape(route), plane.to_metres)
             assert line.intersection(inside).length < 1, code
             assert line.length > 100
-        walk = next(one["walk_s"] for one in found["shelters"]["usable"] if one["code"] == "corner")
+        walk = next(one["walk_s"] for one in found["refuge"]["usable"] if one["code"] == "corner")
         out = math.sqrt(500**2 - ACROSS**2)
         assert walk == pytest.approx(((10 * ALONG - out) / ALONG + 1) * WALK_S, abs=6)
         # Where the plume is as wide as to hold every way, nobody gets there.
@@ -496,7 +496,7 @@ def test_a_zone_that_holds_every_shelter(served: Served) -> None:
     assert usable(found) == []
     assert all(reasons[0] == "in_zone" for reasons in refused(found).values())
     assert len(refused(found)) == len(SHELTERS)
-    shelters = found["shelters"]
+    shelters = found["refuge"]
     assert (shelters["free"], shelters["takes_in"], shelters["enough_with"]) == (0, 0, None)
     assert shelters["lacking"] == shelters["people"] == 100 + 10_000 + 7
     assert any("walk" in warning for warning in shelters["warnings"])  # no street leads out
@@ -512,13 +512,13 @@ def test_a_zone_without_a_wind(served: Served) -> None:
     found = get(served, radius_m="3000", danger_radius_m=500)
     assert found["danger"]["sector"] is None and found["danger"]["wind_to_deg"] is None
     assert "downwind" in usable(found) and "in the zone" in refused(found)
-    assert found["shelters"]["avoids"] == ["zone"]
+    assert found["refuge"]["avoids"] == ["zone"]
 
 
 def test_another_hazard(served: Served) -> None:
     found = toxic(served, hazard="flood")
     assert "for floods" in usable(found)
-    assert toxic(served, hazard="fire")["shelters"]["usable"][0]["code"] == "east"
+    assert toxic(served, hazard="fire")["refuge"]["usable"][0]["code"] == "east"
 
 
 # ---------------------------------------------------------------- what cannot be
@@ -539,8 +539,8 @@ def test_without_roads_no_shelter_is_called_near(bare: Served) -> None:
     assert usable(found) == []
     assert refused(found)["east"] == ["no_walk_network"]
     assert refused(found)["in the zone"] == ["in_zone", "no_walk_network"]
-    assert found["shelters"]["people"] is None and found["shelters"]["takes_in"] is None
-    assert "riskmap roads import" in found["shelters"]["warnings"][0]
+    assert found["refuge"]["people"] is None and found["refuge"]["takes_in"] is None
+    assert "riskmap roads import" in found["refuge"]["warnings"][0]
 
 
 BAD = {

@@ -202,6 +202,15 @@ class ChangedGround(Ground):
                 self._networks[id(base)] = found
         return found
 
+    def warn(self, said: Warning_) -> None:
+        """Say something more in every answer."""
+        with self._changing:
+            self.told = {**self.told, "warnings": [*self.told.get("warnings", ()), said]}
+            self._networks = {
+                key: replace(one, stated=self._stated(one)) for key, one in self._networks.items()
+            }
+            self._teams.clear()
+
     def graph_at(self, network: Network, when: tuple[str, int] | None) -> RoadGraph:
         """Return the network's graph at an hour; None: that of the scenario, or free flow.
 

@@ -87,7 +87,7 @@ def around_picture(ground: Ground, query: SurroundingsQuery, answer: Answer) -> 
         feature(one["geometry"], label=f"{one['radius_m']:g} m") for one in answer["rings"][::-1]
     ]
     layers = [Shapes(features=rings, look="range", label=Text("范围", "Range"))]
-    danger, shelters = answer.get("danger"), answer.get("shelters")
+    danger, shelters = answer.get("danger"), answer.get("refuge")
     walks: list[dict[str, Any]] = []
     if danger is not None and shelters is not None:
         zone, sector = danger["zone"], danger["sector"]
@@ -194,7 +194,7 @@ def _roads_or_none(ground: Ground, box: Bbox | None, profile: str | None) -> Roa
 
 def _around_notes(answer: Answer, ground: Ground) -> list[Text]:
     notes = []
-    danger, shelters = answer.get("danger"), answer.get("shelters")
+    danger, shelters = answer.get("danger"), answer.get("refuge")
     if danger is not None and shelters is not None:
         inside, wind = _said(danger["people_in_zone"]), _said(danger["people_in_sector"])
         notes += [

@@ -100,7 +100,7 @@ def exits(network: Network, danger: Danger) -> Exits:
     """
     graph = network.graph
     zone, plume = (_local(shape, danger, network) for shape in (danger.zone, danger.plume))
-    edges, lines = _touching(graph, shapely.union(zone, plume))
+    edges, lines = _touching(graph, [zone] if plume.is_empty else [zone, plume])
     shapely.prepare(zone)
     inside = shapely.covers(zone, lines)
     if plume.is_empty:
@@ -130,17 +130,19 @@ def _local(shape: BaseGeometry, danger: Danger, network: Network) -> BaseGeometr
     def moved(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return network.to_local(danger.plane.to_degrees(xy))
 
-    return shape if shape.is_empty else shapely.transform(shape, moved)
+    # Rounding lets the plume touch itself where it begins at the zone's edge.
+    return shape if shape.is_empty else shapely.make_valid(shapely.transform(shape, moved))
 
 
 def _touching(
-    graph: RoadGraph, area: BaseGeometry
+    graph: RoadGraph, areas: list[BaseGeometry]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.object_]]:
-    """Return the edges whose box meets that of an area, and their lines."""
+    """Return the edges whose box meets that of all areas, and their lines."""
     if not graph.edge_count:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=object)
     first = graph.offsets[:-1]
-    low, high = np.array(area.bounds[:2]), np.array(area.bounds[2:])
+    west, south, east, north = shapely.total_bounds(areas)
+    low, high = (west, south), (east, north)
     near = np.ones(graph.edge_count, dtype=bool)
     for axis in (0, 1):
         values = graph.xy[:, axis]

@@ -60,9 +60,8 @@ class Outcome:
         }
 
 
-def outcome(ground: Ground) -> Outcome:
+def outcome(ground: Ground, moment: Moment) -> Outcome:
     """Find who is first everywhere, for the free teams of a ground."""
-    moment = ground.now()
     default = ground.network(moment, moment.default_profile)
     layers = ground.catalog.with_role(Role.TEAM)
     risks = [layer for layer in ground.catalog.with_role(*RISK_ROLES) if layer.assessed]
@@ -108,11 +107,12 @@ def compare(
         There is no city or no road network yet.
     """
     query = query.checked()
+    moment = changed.now()  # one for both: a network that moves meanwhile is no effect either
     while True:
         with watch.stage("base"):
-            before = outcome(base)
+            before = outcome(base, moment)
         with watch.stage("scenario"):
-            after = outcome(changed)
+            after = outcome(changed, moment)
         # Features that were edited in between are no effect of the scenario: both are asked again.
         if all(one.rows is other.rows for one, other in zip(before.all, after.all, strict=True)):
             break

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from riskmap.analysis.changed import ChangedGround, RoadFacts, Warning_, cut_off, warning
 from riskmap.analysis.ground import Ground, Moment
 from riskmap.analysis.scenario_store import (
+    FloodFactors,
     StoredScenario,
     bridges_near,
     find_scenario,
@@ -25,7 +26,7 @@ from riskmap.crs.datum import Datum
 from riskmap.db.city import read_city
 from riskmap.db.sessions import ReadSession
 from riskmap.errors import InputError, UnprocessableError
-from riskmap.roads.speeds import read_time_factors
+from riskmap.roads.speeds import TimeFactors, read_time_factors
 from riskmap.units import Bbox
 
 _MAX_ID: Final = 2**63 - 1
@@ -128,8 +129,8 @@ def changed_ground(
         edges = known_edges(session, scenario.closed_edges)
         left, warnings = _existing(scenario, edges, teams, strict=stored is None)
         facts = RoadFacts(
-            flood=read_flood_factors(session),
-            hours=read_time_factors(session),
+            flood=read_flood_factors(session) if left.flooded_polygons else FloodFactors({}),
+            hours=TimeFactors({}) if left.when is None else read_time_factors(session),
             bridges=_bridges(session, left),
         )
     told: dict[str, Any] = {}
@@ -152,8 +153,7 @@ def changed_ground(
         cut, free = cut_off(found)
         if cut:
             key = "scenario.all_cut" if cut == free else "scenario.cut"
-            warnings.append(warning(key, count=cut, of=free))
-            found = ChangedGround(ground, left, moment, facts, {**told, "warnings": warnings})
+            found.warn(warning(key, count=cut, of=free))
     return found
 
 

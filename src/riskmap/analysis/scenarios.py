@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, NamedTuple, TypeVar
 
 import shapely
@@ -143,8 +143,12 @@ class Scenario:
     @property
     def digest(self) -> str:
         """A name of its content, 12 hexadecimal digits."""
-        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        shapes = [*self.closed_polygons, *(flood.shape for flood in self.flooded_polygons)]
+        bare = replace(self, closed_polygons=(), flooded_polygons=())
+        depths = [flood.depth_m for flood in self.flooded_polygons]
+        text = json.dumps([bare.to_json(), depths], sort_keys=True)
+        # Shapes as WKB: writing thousands of vertices as text takes longer than closing roads.
+        return hashlib.sha256(text.encode() + b"".join(shapely.to_wkb(shapes))).hexdigest()[:12]
 
 
 KEYS: Final = tuple(field.name for field in fields(Scenario))

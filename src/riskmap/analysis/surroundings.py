@@ -378,4 +378,4 @@ def _dangers(
     widest_m = _widest_m(query, danger)
     shelters = [one for one in near if one.layer.role is Role.SHELTER]
     found = refuge(ground, moment, query.refuge, danger, shelters, widest_m, told["people_in_zone"])
-    return {"danger": told, "shelters": found}
+    return {"danger": told, "refuge": found}

@@ -289,7 +289,10 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     "/analysis/response-circles": _circle(),
     "/analysis/reach": (*_PLACE, _MINUTES, DATUM, _SCENARIO),
     "/analysis/coverage": (_MINUTES, _limit(0, MAX_LISTED, 200), DATUM, _SCENARIO),
-    "/analysis/scenarios": (_limit(1, 1000, 100), _NUMBER_CURSOR),
+    "/analysis/scenarios": (
+        _limit(1, 1000, 100),
+        replace(_NUMBER_CURSOR, schema={"type": "string", "format": "number-cursor"}),
+    ),
     "/analysis/surroundings": AROUND,
     "/analysis/hazard-levels": (BBOX, _limit(1, 1000, 1000), _NUMBER_CURSOR),
     "/imports": (

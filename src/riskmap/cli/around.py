@@ -105,7 +105,7 @@ def around(
     _counts(answer, catalog)
     if "danger" in answer:
         _danger(answer)
-    for warning in answer["warnings"] + answer.get("shelters", {}).get("warnings", []):
+    for warning in answer["warnings"] + answer.get("refuge", {}).get("warnings", []):
         out.print(f"▲ {warning}", markup=False, soft_wrap=True)
     out.print(f"{answer['method']} · {answer['network_revision']}")
 
@@ -181,7 +181,7 @@ def _nearest(features: list[dict[str, Any]]) -> str:
 
 
 def _danger(answer: dict[str, Any]) -> None:
-    danger, shelters = answer["danger"], answer["shelters"]
+    danger, shelters = answer["danger"], answer["refuge"]
     people = _number(danger["people_in_zone"])
     line = f"危险区 Danger zone {danger['danger_radius_m']:g} m: {people} 人 people"
     if danger["wind_to_deg"] is not None:
