@@ -43,7 +43,7 @@ npm_stamp := web/node_modules/.installed
 npm = sh scripts/npm.sh $(VENV)/bin/python --prefix web
 wanted_page := $(if $(filter no,$(PAGE)),,$(page))
 
-.PHONY: help setup venv run web test prove-api prove-crash prove-demo prove-import prove-features prove-tiles lint types imports fmt demo-files pictures constraints clean
+.PHONY: help setup venv run web test prove-api prove-crash prove-demo prove-import prove-features prove-reach prove-tiles lint types imports fmt demo-files pictures constraints clean
 
 help: ## 列出所有目标(默认) | list every target (default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { split($$2, t, " [|] "); \
@@ -53,7 +53,7 @@ help: ## 列出所有目标(默认) | list every target (default)
 		printf "  %-20s  %s\n  %20s  %s\n", name, t[1], "", t[2] }' Makefile
 
 setup: ## 从发行版安装缺少的软件包(PostgreSQL、PostGIS、venv) | install missing packages of the distribution
-	@sh scripts/setup-system.sh $(filter run test pictures,$(MAKECMDGOALS))
+	@sh scripts/setup-system.sh $(filter run test prove-reach pictures,$(MAKECMDGOALS))
 
 $(venv_stamp): | setup
 	rm -rf $(VENV)
@@ -113,6 +113,9 @@ prove-import: $(dev_stamp) ## 上传导入时随机 kill -9 服务与 PostgreSQL
 
 prove-features: $(dev_stamp) ## 一万个随机过滤条件与独立求值对比,十分钟恶意过滤条件,全部注入文本 | 10,000 random filters against an evaluator, ten minutes of hostile ones, every injection
 	$(VENV)/bin/python -m pytest -m prove tests/client/test_prove_features.py tests/client/test_injection.py tests/api/test_formats.py $(ARGS)
+
+prove-reach: $(dev_stamp) ## 南京 200 个起点的行程时间与 pgRouting、networkx 比对,图形与时间比对 | times of 200 origins in Nanjing against pgRouting and networkx, drawings against times
+	$(VENV)/bin/python -m pytest -m prove tests/analysis/test_prove_reach.py $(ARGS)
 
 prove-tiles: $(dev_stamp) ## 两个服务进程,一万次写入与读取:提交一秒后不再有旧瓦片 | two services, 10,000 writes and reads: no old tile a second after a commit
 	$(VENV)/bin/python -m pytest -m prove tests/client/test_prove_tiles.py tests/db/test_cells.py $(ARGS)

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Install from the distribution what riskmap needs and this machine lacks: PostgreSQL 15 or newer
 # with PostGIS, Python's venv, for tests and pictures Chromium with Chinese fonts, and for tests
-# GDAL's programs. Nothing missing: silent and instant. Called by the Makefile with those of run,
-# test and pictures that are wanted.
+# GDAL's programs and pgRouting. Nothing missing: silent and instant. Called by the Makefile with
+# those of run, test, prove-reach and pictures that are wanted.
 #
 # Exit 2: something is missing that cannot be installed here; one sentence says what to do.
 set -eu
@@ -87,6 +87,28 @@ say_no_gdal() {
         "This machine lacks GDAL's programs (ogrinfo), and they cannot be installed here: the tests that read the service by them are skipped."
 }
 
+# The peer that the tests compare travel times with, for the newest server here.
+lacks_pgrouting() {
+    case " $* " in *" test "* | *" prove-reach "*) ;; *) return 1 ;; esac
+    major=$(installed postgis | head -n 1)
+    [ -n "$major" ] && [ ! -f "/usr/share/postgresql/$major/extension/pgrouting.control" ]
+}
+
+install_pgrouting() {
+    package="postgresql-$(installed postgis | head -n 1)-pgrouting"
+    offers "$package" || update || true
+    if offers "$package"; then
+        install "$package"
+    else
+        say_no_pgrouting
+    fi
+}
+
+say_no_pgrouting() {
+    say "本机的 PostgreSQL 没有 pgRouting,且无法在此安装:与它比对的测试将跳过。" \
+        "The PostgreSQL of this machine has no pgRouting, and it cannot be installed here: the tests that compare with it are skipped."
+}
+
 may_install() {
     command -v apt-get >/dev/null || return 1
     [ "$(id -u)" -eq 0 ] || { command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; }
@@ -162,7 +184,12 @@ fi
 if lacks_gdal "$@"; then
     if may_install; then install gdal-bin; else say_no_gdal; fi
 fi
-[ -n "$missing" ] || exit 0
+if [ -z "$missing" ]; then
+    if lacks_pgrouting "$@"; then
+        if may_install; then install_pgrouting; else say_no_pgrouting; fi
+    fi
+    exit 0
+fi
 
 command -v apt-get >/dev/null || refuse \
     "本机缺少 ${missing# },且没有 apt-get:请用系统的软件包管理器安装后重试。" \
@@ -179,3 +206,5 @@ case $missing in *python3-venv*)
         "$PYTHON has no ensurepip and the distribution's python3-venv is not for it: run make PYTHON=/usr/bin/python3."
     ;;
 esac
+# Its server has to be there first.
+if lacks_pgrouting "$@"; then install_pgrouting; fi
