@@ -67,7 +67,7 @@ from riskmap.features.formats import OF_PAGE, Way
 from riskmap.ingest.folders import Folders
 from riskmap.ingest.job import KIND, ImportKind
 from riskmap.ingest.run import Limits
-from riskmap.jobs.runner import Runner
+from riskmap.jobs.runner import Kind, Runner
 from riskmap.roads.graphs import Graphs
 from riskmap.settings import Settings, load_settings
 from riskmap.tiles.archive_format import MEDIA_TYPE
@@ -241,7 +241,7 @@ def create_app(settings: Settings) -> FastAPI:
     folder = Folder(database, feed, catalog)
     analysis_service = AnalysisService(database, catalog, graphs)
     coverage_kind = CoverageKind(analysis_service)
-    kinds = {KIND: imports_kind, coverage_job.KIND: coverage_kind}
+    kinds: dict[str, Kind] = {KIND: imports_kind, coverage_job.KIND: coverage_kind}
     runner = Runner(database, kinds, folders.place)
     context = Context(
         settings,

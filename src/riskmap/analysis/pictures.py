@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from riskmap.analysis.ground import Ground
@@ -66,6 +66,36 @@ def circle_picture(ground: Ground, answer: Answer) -> str:
         ],
         roads=background(ground, box, answer["profile"]),
         notes=notes,
+        footer=footer(answer),
+        synthetic=answer["synthetic"],
+    )
+
+
+def coverage_picture(ground: Ground, answer: Answer, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Draw the coverage of layers as SVG: what is missed over what is reached."""
+    places = {
+        inside: [
+            point(row["lon"], row["lat"], risk_level=row["risk_level"])
+            for row in rows
+            if row["covered"] is inside
+        ]
+        for inside in (True, False)
+    }
+    total, missed = answer["total"], answer["uncovered_people"]["sum"]
+    minutes = f"{answer['minutes']:g}"
+    return draw(
+        Text(f"{minutes} 分钟覆盖", f"Coverage within {minutes} minutes"),
+        [
+            Shapes(features=places[True], look="points", label=Text("已覆盖", "Covered")),
+            Shapes(features=places[False], look="uncovered", label=Text("未覆盖", "Missed")),
+        ],
+        roads=background(ground, box_of([*places[True], *places[False]])),
+        notes=[
+            Text(
+                f"{total['covered']:,} / {total['count']:,}, 漏掉 {missed:,} 人",
+                f"{total['covered']:,} / {total['count']:,}, {missed:,} people missed",
+            )
+        ],
         footer=footer(answer),
         synthetic=answer["synthetic"],
     )

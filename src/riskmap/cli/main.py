@@ -16,6 +16,7 @@ from riskmap import __version__
 from riskmap.cli import (
     admin,
     analysis,
+    coverage,
     demo,
     history,
     imports,
@@ -40,6 +41,7 @@ app.command("serve")(serve.serve)
 app.command("import")(imports.import_layer)
 app.command("template")(templates.write_template)
 app.command("circle")(analysis.circle)
+app.command("coverage")(coverage.coverage)
 app.command("migrate")(admin.migrate_database)
 app.command("backup")(admin.backup_database)
 app.command("restore")(admin.restore_database)
