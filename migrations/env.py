@@ -7,7 +7,7 @@ from geoalchemy2 import alembic_helpers
 from sqlalchemy import Connection
 
 from riskmap.catalog.registry import load_catalog
-from riskmap.db import tables  # noqa: F401 - declares the tables that are no layers
+from riskmap.db import scenario_tables, tables  # noqa: F401 - the tables that are no layers
 from riskmap.db.base import METADATA
 
 load_catalog()

@@ -23,6 +23,8 @@ FORMATS = {
     "group-key": ["status", "admin_code", "department"],
     "sum-key": ["position_accuracy_m"],
     "etag": ['"1"', '"7-abcdef12"'],
+    "scenario": ["{}"],
+    "number-cursor": ["Nw"],
     # All of the id, forward, in the order of ids: such as the service itself makes.
     "cursor": ["WzcsMCwiIixbXV0"],
 }

@@ -44,11 +44,13 @@ from riskmap.api import (
     openapi,
     overview,
     problems,
+    scenarios,
     schemas,
     search,
     service,
     styles,
     summary,
+    surroundings,
     tile_edge,
     tiles,
     tilesets,
@@ -84,6 +86,8 @@ MAX_BODY_BYTES = 64 * 1024
 LARGER_BODIES = (
     (re.compile(re.escape(convert.PATH)), convert.MAX_BODY_BYTES),
     (edits.PATHS, edits.MAX_BODY_BYTES),
+    (scenarios.PATHS, scenarios.MAX_BODY_BYTES),
+    (re.compile(re.escape(surroundings.PATH)), surroundings.MAX_BODY_BYTES),
 )
 # These take files: they count for themselves, and what they take goes to the disk.
 UPLOADS = {("POST", "/imports")}
@@ -310,6 +314,8 @@ def create_app(settings: Settings) -> FastAPI:
         archives.router,
         styles.router,
         analysis.router,
+        scenarios.router,
+        surroundings.router,
         circles.router,
         coverage.router,
         coverage_runs.router,

@@ -7,6 +7,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+import orjson
 import pytest
 import shapely
 from pyproj import Geod
@@ -118,6 +119,13 @@ def test_bands_become_disjoint_rings_in_the_pages_colours() -> None:
     paths = re.findall(r'<path d="([^"]+)" fill="#\w+" fill-opacity', drawn(text))
     assert [data.count("M") for data in paths[:3]] == [2, 2, 1]
     assert "≤ 5 分 min" in words(text) and "15 分 min" in words(text)
+
+
+def test_geometries_may_be_written_already() -> None:
+    written = {**disk(0.02, minutes=5)}
+    written["geometry"] = orjson.Fragment(orjson.dumps(written["geometry"]))
+    plain = Shapes(features=[disk(0.02, minutes=5)], look="band")
+    assert draw(TITLE, [Shapes(features=[written], look="band")]) == draw(TITLE, [plain])
 
 
 def test_twelve_bands_have_the_three_colours_in_order() -> None:

@@ -40,7 +40,7 @@ def check(found):
         assert polygon.geom_type == "MultiPolygon"
         assert polygon.is_valid, shapely.is_valid_reason(polygon)
     for inner, outer in zip(found.polygons, found.polygons[1:], strict=False):
-        assert inner.difference(outer).area < 1e-6
+        assert outer.covers(inner)
         assert inner.area <= outer.area
 
 
@@ -76,7 +76,7 @@ def test_contours_of_any_surface_hold_just_the_cells_in_reach(values, cell_m):
     surface = Surface(grid, 500_000.0, 4_000_000.0, cell_m)
     areas = contours(surface, (100, 200))
     small, large = (area.shape() for area in areas)
-    assert small.difference(large).area < 1e-6
+    assert large.covers(small)
     row, column = np.indices(grid.shape)
     centres = shapely.points(500_000.0 + column * cell_m, 4_000_000.0 + row * cell_m)
     for area, polygon, limit in zip(areas, (small, large), (100, 200), strict=True):
@@ -86,7 +86,7 @@ def test_contours_of_any_surface_hold_just_the_cells_in_reach(values, cell_m):
         for part in polygon.geoms:
             assert part.exterior.is_ccw
             assert not any(hole.is_ccw for hole in part.interiors)
-        # Written in degrees with six decimals it is as valid, and the same within 0.1 m.
+        # Written in degrees with seven decimals it is as valid, and the same within 1 cm.
         network = SimpleNamespace(to_lonlat=lambda xy: np.asarray(TO_LONLAT(*xy.T)).T)
         degrees = encode.to_degrees(area.xy, network.to_lonlat)
         text = encode.multipolygon(degrees, area.first, area.owner)
@@ -94,7 +94,7 @@ def test_contours_of_any_surface_hold_just_the_cells_in_reach(values, cell_m):
         assert written.geom_type == "MultiPolygon"
         assert written.is_valid, shapely.is_valid_reason(written)
         back = shapely.transform(written, lambda xy: np.asarray(TO_LOCAL(*xy.T)).T)
-        assert back.hausdorff_distance(polygon) < 0.1 or polygon.is_empty
+        assert back.hausdorff_distance(polygon) < 0.01 or polygon.is_empty
         assert len(written.geoms) == len(polygon.geoms)
 
 
@@ -118,13 +118,13 @@ def test_degrees_between_exact_ones_are_within_a_tenth_of_a_millimetre():
 
 
 def test_numbers_are_written_as_they_are():
-    lonlat = np.array([[-0.0000014, 12.5], [179.9999996, -89.000001], [0.1, 0.000001]])
+    lonlat = np.array([[-0.00000014, 12.5], [179.99999996, -89.0000001], [0.1, 0.0000001]])
     lonlat = np.vstack([lonlat, lonlat[:1]])
     rings = np.array([0, 4], dtype=np.int32), np.array([0], dtype=np.int32)
     text = encode.multipolygon(lonlat, *rings)
     assert text == (
         b'{"type":"MultiPolygon","coordinates":'
-        b"[[[[-0.000001,12.5],[180,-89.000001],[0.1,0.000001],[-0.000001,12.5]]]]}"
+        b"[[[[-0.0000001,12.5],[180,-89.0000001],[0.1,0.0000001],[-0.0000001,12.5]]]]}"
     )
     nothing = np.zeros((0, 2)), np.zeros(1, np.int32), np.zeros(0, np.int32)
     assert json.loads(encode.multipolygon(*nothing))["coordinates"] == []
@@ -140,7 +140,7 @@ def test_no_band_beside_a_road_that_nobody_can_leave():
     streets = shapely.union_all(shapely.linestrings([[(0, 0), (200, 0)], [(3200, 0), (3400, 0)]]))
     vertices = shapely.points(shapely.get_coordinates(area))
     # Centres lie within the access leg of 100 m, a ring within a cell of the last centre.
-    assert shapely.distance(vertices, streets).max() < 100 + 0.05 * 75 + 1e-6
+    assert shapely.distance(vertices, streets).max() < 100 + 0.03 * 75
     assert not area.intersects(Point(1700, 0))
 
 

@@ -127,6 +127,8 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
         "/analysis/reach?lon=119&lat=36.5",
         (400,) * 5 + (401,) * 3,
     ),
+    ("GET", "/analysis/surroundings"): ("/analysis/surroundings?lon=x", (400,) * 5 + (401,) * 3),
+    ("POST", "/analysis/surroundings"): ("/analysis/surroundings", (400,) * 5 + (401,) * 3),
     ("GET", "/analysis/coverage"): ("/analysis/coverage?limit=x", (400,) * 5 + (401,) * 3),
     ("POST", "/analysis/coverage"): ("/analysis/coverage?limit=x", (400,) * 5 + (401,) * 3),
     ("GET", "/analysis/coverage/features"): (
@@ -163,6 +165,32 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
     ("POST", "/convert"): ("/convert", (400,) * 5 + (401,) * 3),
     ("GET", "/analysis/hazard-levels"): ("/analysis/hazard-levels", KEYED),
     ("GET", "/analysis/hazard-levels/{feature_id}"): ("/analysis/hazard-levels/1", KEYED),
+    ("GET", "/analysis/scenarios"): ("/analysis/scenarios", CHECKED),
+    # The body is no scenario: 400 says that the caller got through.
+    ("POST", "/analysis/scenarios"): (
+        "/analysis/scenarios",
+        (401, 403, 400, 400, 400, 401, 401, 401),
+    ),
+    ("GET", "/analysis/scenarios/{scenario_id}"): (
+        "/analysis/scenarios/999",
+        (404,) * 5 + (401,) * 3,
+    ),
+    ("PUT", "/analysis/scenarios/{scenario_id}"): (
+        "/analysis/scenarios/999",
+        (401, 403, 400, 400, 400, 401, 401, 401),
+    ),
+    ("DELETE", "/analysis/scenarios/{scenario_id}"): (
+        "/analysis/scenarios/999",
+        (401, 403, 404, 404, 404, 401, 401, 401),
+    ),
+    ("POST", "/analysis/scenarios/{scenario_id}/compare"): (
+        "/analysis/scenarios/999/compare",
+        (400,) * 5 + (401,) * 3,
+    ),
+    ("POST", "/analysis/scenarios/compare"): (
+        "/analysis/scenarios/compare",
+        (400,) * 5 + (401,) * 3,
+    ),
     ("GET", "/analysis/response-circles"): (
         "/analysis/response-circles?points=119,36.5",
         (400,) * 5 + (401,) * 3,

@@ -124,7 +124,7 @@ AUDIT_TRIGGERS = {
 
 @pytest.mark.parametrize(
     "table",
-    ["city", "response_phases", "gb18218_chemicals", "gb18218_categories"],
+    ["city", "response_phases", "gb18218_chemicals", "gb18218_categories", "wind_sectors"],
 )
 def test_what_is_in_no_feed_is_audited(whole: Database, table: str) -> None:
     assert triggers_of(whole, table) == expected(AUDIT_TRIGGERS, "")
@@ -276,11 +276,14 @@ GRANTS = {
     **dict.fromkeys(LAYERS, WRITES),
     "road_edges": WRITES,
     "road_turns": WRITES,
+    "scenarios": WRITES,
     **dict.fromkeys(
         (
             *("alembic_version", "city", "feed", "history", "audit", "api_keys"),
             *("road_profiles", "road_speeds", "response_phases", "road_time_factors"),
+            "flood_speed_factors",
             *("gb18218_chemicals", "gb18218_categories", "cell_sums", "cell_deltas"),
+            "wind_sectors",
         ),
         READS,
     ),

@@ -3,10 +3,10 @@
 """Rings around what is reached: marching squares over whole milliseconds, compiled.
 
 W. Lorensen and H. Cline, "Marching cubes" (1987), in two dimensions. Each line between the centres
-of two neighbouring cells is crossed at most once, and never nearer to a centre than `MARGIN`: so
-rings meet neither themselves nor each other, also after their coordinates are rounded, and none has
-to be mended afterwards. Where only two corners of a square that lie across are reached, they stay
-apart: whoever can pass there has left a reached cell beside.
+of two neighbouring cells is crossed at most once, and never near a centre: so rings do not meet
+themselves, also after their coordinates are rounded, and none has to be mended afterwards. Where
+only two corners of a square that lie across are reached, they stay apart: whoever can pass there
+has left a reached cell beside.
 """
 
 from __future__ import annotations
@@ -18,15 +18,20 @@ from numba import njit
 
 from riskmap.analysis.kernels import Array, Int
 
-# Share of a cell between a crossing and the nearest centre; 3.75 m of a cell of 75 m.
-MARGIN: Final = 0.05
+# Least share of a cell between a crossing and the nearest centre, and how much it grows up to the
+# longest level. Where nothing is reached beside, all bands end at the same cells: there each has a
+# border of its own, 12 cm a minute apart for cells of 75 m, so that bands nest to the last digit.
+MARGIN: Final = 0.02
+MARGIN_GROWS: Final = 0.2
+LONGEST_MS: Final = 7_200_000
+_BETWEEN: Final = 1.0 - 2.0 * MARGIN - MARGIN_GROWS
 
 # What lies later than this past a level counts as not reached, so that a ring does not depend on
 # how much farther the search went. In 20 s a car at 13 km/h passes a cell of 75 m: the next cell of
 # most roads is known.
 HORIZON_MS: Final = 20_000
 # What cells that are not reached count as between two centres, 37 hours: far above any level, so
-# that the ring keeps to its `MARGIN`.
+# that the ring keeps to its margin.
 BEYOND_MS: Final = 2.0**27
 
 # By the corners of a square that are inside (south-west 1, south-east 2, north-east 4, north-west
@@ -42,11 +47,17 @@ for _corners, _ways in {
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _share(low: Int, high: Int, level: float) -> float:
-    """Return where between two centres the level lies, 0..1 but for the margins."""
+def _share(low: Int, high: Int, level: float, margin: float) -> float:
+    """Return where between two centres the level lies, 0..1 but for the margins.
+
+    Both ends grow with the level, from whichever centre is inside.
+    """
     first = BEYOND_MS if low > level + HORIZON_MS - 1 else np.float64(low)
     second = BEYOND_MS if high > level + HORIZON_MS - 1 else np.float64(high)
-    return min(max((level - first) / (second - first), MARGIN), 1.0 - MARGIN)
+    share = (level - first) / (second - first)
+    if first <= level:
+        return min(max(share, margin), margin + _BETWEEN)
+    return max(min(share, 1.0 - margin), 1.0 - margin - _BETWEEN)
 
 
 @njit(cache=True, nogil=True)
@@ -71,6 +82,7 @@ def trace(grid: Array, level: float) -> tuple[Array, Array, Array]:
         A ring stands before its holes.
     """
     rows, columns = grid.shape
+    margin = MARGIN + MARGIN_GROWS * min(max(level, 0.0) / LONGEST_MS, 1.0)
     within = np.empty((rows, columns), np.uint8)
     for row in range(rows):
         for column in range(columns):
@@ -104,7 +116,7 @@ def trace(grid: Array, level: float) -> tuple[Array, Array, Array]:
                     owner[rings] = rings
                     r, c, entry = row - 1, column, 2
                 begin = count
-                x = column + _share(grid[row, column], grid[row, column + 1], level)
+                x = column + _share(grid[row, column], grid[row, column + 1], level, margin)
                 y = row + 0.0
                 ring_of[row, column] = rings
                 while True:
@@ -128,13 +140,13 @@ def trace(grid: Array, level: float) -> tuple[Array, Array, Array]:
                         if line == row and c == column:
                             break
                         ring_of[line, c] = rings
-                        x = c + _share(grid[line, c], grid[line, c + 1], level)
+                        x = c + _share(grid[line, c], grid[line, c + 1], level, margin)
                         y = line + 0.0
                         r += -1 if side == 0 else 1
                     else:
                         line = c if side == 3 else c + 1
                         x = line + 0.0
-                        y = r + _share(grid[r, line], grid[r + 1, line], level)
+                        y = r + _share(grid[r, line], grid[r + 1, line], level, margin)
                         c += -1 if side == 3 else 1
                     entry = (side + 2) % 4
                 xy[count, 0], xy[count, 1] = xy[begin, 0], xy[begin, 1]

@@ -15,8 +15,8 @@ from numba import njit
 
 from riskmap.analysis.kernels import Array, Int
 
-# 11 cm, what RFC 7946 advises; rings keep 0.5 m from each other at the smallest cell of 10 m.
-DECIMALS: Final = 6
+# 1 cm: the borders of two bands a minute apart are 2 cm apart at the smallest cell of 10 m.
+DECIMALS: Final = 7
 _UNIT: Final = 10**DECIMALS
 # Every parabola spans this far. Its error, h^3 f''' / 15.6 with h = 2 km and a projection's third
 # derivative of some 3 / R^2 metres, is 0.04 mm.
@@ -128,8 +128,8 @@ def _number(text: Array, at: Int, degrees: float) -> Int:
 
 @njit(cache=True, nogil=True)
 def _write(lonlat: Array, first: Array, owner: Array, order: Array) -> Array:
-    # "[-179.123456,-89.123456]," are 25 bytes; a ring adds up to six brackets and commas.
-    text = np.empty(26 * len(lonlat) + 8 * len(order) + 8, np.uint8)
+    # "[-179.1234567,-89.1234567]," are 27 bytes; a ring adds up to six brackets and commas.
+    text = np.empty(28 * len(lonlat) + 8 * len(order) + 8, np.uint8)
     at: Int = 0
     text[at] = 91
     at += 1

@@ -268,4 +268,5 @@ def facts(network: Network, moment: Moment, *profiles_: str) -> dict[str, Any]:
         "network_pending": moment.pending,
         "speed_source": sorted({s for name in named for s in moment.speed_sources[name]}),
         "synthetic": moment.city.synthetic,
+        **network.stated,
     }

@@ -97,7 +97,7 @@ def counts_of(scene: Scene, arrivals: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def geometries_of(rings: Sequence[Rings], scene: Scene) -> list[orjson.Fragment]:
-    """Write areas as GeoJSON: 6 decimals (11 cm), outer rings counter-clockwise (RFC 7946)."""
+    """Write areas as GeoJSON: 7 decimals (1 cm), outer rings counter-clockwise (RFC 7946)."""
     with scene.watch.stage("encode"):
         bounds = np.cumsum([len(area.xy) for area in rings])[:-1]
         degrees = to_degrees(np.concatenate([area.xy for area in rings]), scene.network.to_lonlat)

@@ -17,8 +17,11 @@ from riskmap.analysis.ground import Ground
 from riskmap.analysis.polygons import bands
 from riskmap.analysis.reach import ReachQuery, reach
 from riskmap.analysis.response import COUNTED_ROLES, ResponseQuery
+from riskmap.analysis.scenario_compare import compare
+from riskmap.analysis.scenario_ground import ground_for
 from riskmap.analysis.search import search
 from riskmap.analysis.stopwatch import Stopwatch
+from riskmap.analysis.surroundings import SurroundingsQuery, surroundings
 from riskmap.catalog.registry import Catalog
 from riskmap.catalog.spec import Role
 from riskmap.crs.datum import Datum
@@ -42,10 +45,22 @@ class AnalysisService:
         Networks and anchors, shared by all questions.
     """
 
-    def __init__(self, database: Database, catalog: Catalog, graphs: Graphs) -> None:
-        self.ground = Ground(database, catalog, graphs)
+    def __init__(
+        self, database: Database, catalog: Catalog, graphs: Graphs, ground: Ground | None = None
+    ) -> None:
+        self.ground = ground or Ground(database, catalog, graphs)
         self._covering = Covering(self.ground)
         self._layers = LayersCoverage(self.ground)
+
+    def under(self, scenario: Any, datum: Datum = Datum.WGS84) -> AnalysisService:
+        """Return the analyses of the city as a scenario has it; of none or an empty one, itself.
+
+        See `riskmap.analysis.scenario_ground.ground_for`.
+        """
+        ground = ground_for(self.ground, scenario, datum)
+        if ground is self.ground:
+            return self
+        return AnalysisService(ground.database, ground.catalog, ground.graphs, ground)
 
     def roads_state(self) -> dict[str, Any]:
         """Say which network is stored."""
@@ -113,3 +128,15 @@ class AnalysisService:
     def coverage_summary(self, found: Found) -> dict[str, Any]:
         """Say what a search over whole layers found; see `coverage_told.summary`."""
         return summary(found, self.ground.hour_facts(found.network, found.query.when))
+
+    def compare(
+        self, changed: AnalysisService, query: CoverageQuery, watch: Stopwatch | None = None
+    ) -> dict[str, Any]:
+        """Say what a scenario changes; see `riskmap.analysis.scenario_compare.compare`."""
+        return compare(self.ground, changed.ground, query, watch or Stopwatch())
+
+    def surroundings(
+        self, query: SurroundingsQuery, watch: Stopwatch | None = None
+    ) -> dict[str, Any]:
+        """Say what lies around a place; see `riskmap.analysis.surroundings.surroundings`."""
+        return surroundings(self.ground, query, watch or Stopwatch())

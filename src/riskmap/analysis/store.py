@@ -42,6 +42,7 @@ from riskmap.db.tables import (
     RESPONSE_PHASES,
     ROAD_PROFILES,
     ROAD_SPEEDS,
+    WIND_SECTORS,
 )
 from riskmap.errors import InputError
 from riskmap.features import statements
@@ -160,10 +161,16 @@ def read_layer(
 
     A query about the layer says which of them; none: all.
     """
-    wanted = query or FeatureQuery(layer=layer)
-    rows = session.execute(statements.geometries(wanted, tuple(names))).all()
+    return read_rows(session, query or FeatureQuery(layer=layer), names, revision)
+
+
+def read_rows(
+    session: ReadSession, query: FeatureQuery, names: Sequence[str], revision: int = 0
+) -> LayerRows:
+    """Read the features that a query matches: shape, id and some public fields."""
+    rows = session.execute(statements.geometries(query, tuple(names))).all()
     return LayerRows(
-        layer=layer,
+        layer=query.layer,
         revision=revision,
         ids=np.array([row.id for row in rows], dtype=np.int64),
         shapes=shapely.from_wkb([row.wkb for row in rows]),
@@ -241,6 +248,19 @@ def phases_of(known: Mapping[str, Phases], kind: str | None) -> Phases:
     if found is None:
         raise InputError("response.no_phases", parameter="kind")
     return found
+
+
+def read_wind_sector(session: ReadSession, speed_mps: float | None) -> tuple[float, str] | None:
+    """Return the half width of the downwind sector for a wind speed, degrees, and its source.
+
+    That of the strongest wind where no speed is known; None where the table has no row for it.
+    """
+    table = WIND_SECTORS.c
+    statement = select(table.half_width_deg, table.source).order_by(table.wind_speed_mps.desc())
+    if speed_mps is not None:
+        statement = statement.where(table.wind_speed_mps <= speed_mps)
+    row = session.execute(statement.limit(1)).first()
+    return None if row is None else (row.half_width_deg, row.source)
 
 
 @dataclass(frozen=True, slots=True)

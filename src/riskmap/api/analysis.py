@@ -50,10 +50,11 @@ def reach(
     lat: str | None = None,
     minutes: str | None = None,
     datum: str | None = None,
+    scenario: str | None = None,
 ) -> Response:
     """List the teams that reach a place within so many minutes of the alarm."""
-    del lon, lat, minutes, datum  # declared for OpenAPI, read below
-    found = parameters(request, {"lon", "lat", "minutes", "datum"})
+    del lon, lat, minutes, datum, scenario  # declared for OpenAPI, read below
+    found = parameters(request, {"lon", "lat", "minutes", "datum", "scenario"})
     asked = read_city_datum(ctx, found.get("datum"))
     for name in ("lon", "lat"):
         if name not in found:
@@ -62,4 +63,6 @@ def reach(
     place = place_in_wgs84(place, asked, "lon,lat")
     query = ReachQuery(place, number(found.get("minutes", "15"), "minutes"))
     watch = Stopwatch()
-    return answer(ctx.analysis.reach(query, watch), "application/json", watch, asked)
+    with watch.stage("scenario"):
+        analysis = ctx.analysis.under(found.get("scenario"), asked)
+    return answer(analysis.reach(query, watch), "application/json", watch, asked)

@@ -66,6 +66,9 @@ class CircleBody(BaseModel):
     cell_m: float = Field(default=CELL_M, description="side of the drawing's cells, metres")
     access_m: float = Field(default=OFF_ROAD_MAX_M, description="how far from a road on foot")
     datum: str | None = Field(default=None, description="wgs84, gcj02, bd09: of points and answer")
+    scenario: int | str | dict[str, Any] | None = Field(
+        default=None, description="id of a stored scenario, or a scenario: docs/scenarios.md"
+    )
     f: str = Field(default="geojson", description="geojson, csv")
 
 
@@ -112,7 +115,9 @@ def _circle(ctx: Ctx, body: CircleBody) -> Response:
     form = _one_of("f", body.f, ("geojson", "csv"))
     query = _query(ctx, body, datum)
     watch = Stopwatch()
-    found = ctx.analysis.circle(query, watch, datum)
+    with watch.stage("scenario"):
+        analysis = ctx.analysis.under(body.scenario, datum)
+    found = analysis.circle(query, watch, datum)
     if form == "csv":
         return _table(found, watch)
     return answer(found, "application/geo+json", watch, datum)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from riskmap.analysis.coverage import MAX_LISTED, CoverageQuery
 from riskmap.analysis.coverage_features import count_of, geojson, rows_of, table
 from riskmap.analysis.coverage_query import LINE_KMH, LayersQuery
+from riskmap.analysis.service import AnalysisService
 from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.api.analysis import answer, read_city_datum
 from riskmap.api.deps import Ctx, integer, number, parameters
@@ -32,7 +33,7 @@ MAX_FEATURES: Final = 10_000
 ASKED: Final = (
     *("layer", "minutes", "k", "kind", "neighbours", "day_type", "hour", "line_kmh", "limit"),
 )
-_PLAIN: Final = {"minutes", "limit", "datum", "lang"}
+_PLAIN: Final = {"minutes", "limit", "datum", "scenario", "lang"}
 
 
 class CoverageBody(BaseModel):
@@ -95,16 +96,18 @@ def coverage(request: Request, ctx: Ctx) -> Response:
     With `minutes` and `limit` alone it is the short answer of a page; anything else asks for the
     coverage of layers, as the body of a POST does.
     """
-    found = parameters(request, {*ASKED, "datum"})
+    found = parameters(request, {*ASKED, "datum", "scenario"})
     datum = read_city_datum(ctx, found.get("datum"))
     watch = Stopwatch()
+    with watch.stage("scenario"):
+        analysis = ctx.analysis.under(found.get("scenario"), datum)
     if set(found) <= _PLAIN:
         query = CoverageQuery(
             minutes=number(found.get("minutes", "15"), "minutes"),
             limit=integer(found.get("limit", "200"), "limit", least=0, most=MAX_LISTED),
         )
-        return answer(ctx.analysis.coverage(query, watch), "application/json", watch, datum)
-    return _summary(ctx, query_of(body_of(found)), watch, datum)
+        return answer(analysis.coverage(query, watch), "application/json", watch, datum)
+    return _summary(analysis, query_of(body_of(found)), watch, datum)
 
 
 @router.post("/coverage", summary="覆盖 Coverage of layers", response_model=None)
@@ -112,18 +115,20 @@ def coverage_of_layers(body: CoverageBody, request: Request, ctx: Ctx) -> Respon
     """Say how the teams cover layers: by level, district, street, with and without neighbours."""
     found = parameters(request, {"datum"})
     datum = read_city_datum(ctx, found.get("datum"))
-    return _summary(ctx, query_of(body), Stopwatch(), datum)
+    return _summary(ctx.analysis, query_of(body), Stopwatch(), datum)
 
 
-def _summary(ctx: Ctx, query: LayersQuery, watch: Stopwatch, datum: Datum) -> Response:
-    found = ctx.analysis.covered(query, watch)
-    return answer(ctx.analysis.coverage_summary(found), "application/json", watch, datum)
+def _summary(
+    analysis: AnalysisService, query: LayersQuery, watch: Stopwatch, datum: Datum
+) -> Response:
+    found = analysis.covered(query, watch)
+    return answer(analysis.coverage_summary(found), "application/json", watch, datum)
 
 
 @router.get("/coverage/features", summary="逐点覆盖 Coverage by feature", response_model=None)
 def features(request: Request, ctx: Ctx) -> Response:
     """Say of each feature who comes first, second, third, and how many come in time."""
-    asked = parameters(request, {*ASKED, "offset", "f", "bom", "datum"})
+    asked = parameters(request, {*ASKED, "offset", "f", "bom", "datum", "scenario"})
     datum = read_city_datum(ctx, asked.get("datum"))
     form = _form(asked)
     mark = flag(asked.get("bom", "false"), "bom")
@@ -132,7 +137,9 @@ def features(request: Request, ctx: Ctx) -> Response:
     limit = integer(asked.get("limit", usual), "limit", least=1, most=MAX_FEATURES)
     question = {name: text for name, text in asked.items() if name != "limit"}
     watch = Stopwatch()
-    found = ctx.analysis.covered(query_of(body_of(question)), watch)
+    with watch.stage("scenario"):
+        analysis = ctx.analysis.under(asked.get("scenario"), datum)
+    found = analysis.covered(query_of(body_of(question)), watch)
     total, rows = count_of(found), rows_of(found, offset, limit)
     headers = {"Server-Timing": watch.header(), "Cache-Control": "no-store"}
     if datum is not Datum.WGS84:
@@ -144,7 +151,7 @@ def features(request: Request, ctx: Ctx) -> Response:
         headers["Link"] = f'<{following}>; rel="next"'
     if form == "csv":
         return StreamingResponse(table(rows, datum, mark=mark), media_type=CSV, headers=headers)
-    told = ctx.analysis.coverage_summary(found)
+    told = analysis.coverage_summary(found)
     head = {name: told[name] for name in _HEAD} | {
         "numberMatched": total,
         "numberReturned": max(0, min(limit, total - offset)),

@@ -90,6 +90,8 @@ ANSWERS: Final[dict[tuple[str, str], dict[str, Contents]]] = {
     ("post", "/analysis/coverage-runs"): {"202": _OBJECT},
     ("post", "/analysis/coverage-runs/{run_id}/cancel"): {"202": _OBJECT},
     ("delete", "/analysis/coverage-runs/{run_id}"): {"204": {}},
+    ("post", "/analysis/scenarios"): {"201": _OBJECT},
+    ("delete", "/analysis/scenarios/{scenario_id}"): {"204": {}},
     ("post", "/imports"): {"200": _OBJECT, "202": _OBJECT},
     ("post", "/imports/{import_id}/cancel"): {"202": _OBJECT},
     ("post", "/imports/{import_id}/undo"): {"201": _OBJECT},

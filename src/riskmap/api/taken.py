@@ -31,6 +31,7 @@ from riskmap.api.parameters import (
     listed,
     whole,
 )
+from riskmap.api.taken_around import AROUND
 from riskmap.catalog.spec import Text
 from riskmap.catalog.tokens import THEMES
 from riskmap.features.formats import OF_ITEM, OF_PAGE
@@ -76,6 +77,11 @@ _MINUTES: Final = Parameter(
 )
 _BEFORE: Final = Parameter(
     "before", whole(1, INT8 - 1), Text("只要编号小于此的", "only what has a smaller id")
+)
+_SCENARIO: Final = Parameter(
+    "scenario",
+    {"type": "string", "format": "scenario"},
+    Text("已保存情景的编号,或情景的 JSON", "id of a stored scenario, or the JSON of one"),
 )
 _NUMBER_CURSOR: Final = Parameter(
     "cursor",
@@ -167,6 +173,7 @@ def _circle() -> tuple[Parameter, ...]:
             "kind of day, with hour",
         ),
         one("hour", whole(0, 23), "钟点,与 day_type 同用", "hour of the day, with day_type"),
+        _SCENARIO,
         one(
             "overlap",
             {"type": "string", "enum": list(Overlap), "default": Overlap.UNION.value},
@@ -328,13 +335,19 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     "/styles/sprites/{sheet}.json": (),
     "/styles/sprites/{sheet}.png": (),
     "/analysis/response-circles": _circle(),
-    "/analysis/reach": (*_PLACE, _MINUTES, DATUM),
-    "/analysis/coverage": (*_covered(), _limit(0, MAX_LISTED, 200), DATUM),
+    "/analysis/reach": (*_PLACE, _MINUTES, DATUM, _SCENARIO),
+    "/analysis/scenarios": (
+        _limit(1, 1000, 100),
+        replace(_NUMBER_CURSOR, schema={"type": "string", "format": "number-cursor"}),
+    ),
+    "/analysis/surroundings": AROUND,
+    "/analysis/coverage": (*_covered(), _limit(0, MAX_LISTED, 200), DATUM, _SCENARIO),
     "/analysis/coverage/features": (
         *_covered(),
         _limit(1, 10_000, 1000),
         _OFFSET,
         DATUM,
+        _SCENARIO,
         _forms("geojson", "csv"),
         _BOM,
     ),
@@ -362,6 +375,8 @@ EDITED: Final[dict[tuple[str, str], tuple[Parameter, ...]]] = {
     ("put", ITEM): (DATUM, _IF_MATCH),
     ("patch", ITEM): (DATUM, _IF_MATCH),
     ("delete", ITEM): (_IF_MATCH,),
+    ("put", "/analysis/scenarios/{scenario_id}"): (_IF_MATCH,),
+    ("delete", "/analysis/scenarios/{scenario_id}"): (_IF_MATCH,),
 }
 
 #: Parts of paths: route's name -> what the document says.
@@ -433,6 +448,13 @@ PATHS: Final = {
             whole(1, INT8 - 1),
             Text("导入的编号", "id of an import"),
             key="import_id",
+            place="path",
+        ),
+        Parameter(
+            "scenario_id",
+            whole(0, INT8 - 1),
+            Text("情景的编号", "id of a scenario"),
+            key="scenario_id",
             place="path",
         ),
         *(

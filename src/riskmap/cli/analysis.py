@@ -89,7 +89,11 @@ def circle(
         graphs = Graphs(ready.settings.data_dir, ready.database)
         service = AnalysisService(ready.database, catalog, graphs)
         answer = service.circle(query, watch)
-        drawn = "" if picture is None else circle_picture(service.ground, answer)
+        drawn = (
+            ""
+            if picture is None
+            else circle_picture(service.ground, orjson.loads(orjson.dumps(answer)))
+        )
     if output is not None:
         write(output, orjson.dumps(answer))
     if picture is not None:

@@ -16,11 +16,13 @@ from riskmap import __version__
 from riskmap.cli import (
     admin,
     analysis,
+    around,
     coverage,
     demo,
     history,
     imports,
     roads,
+    scenarios,
     serve,
     sources,
     tables,
@@ -41,6 +43,7 @@ app.command("serve")(serve.serve)
 app.command("import")(imports.import_layer)
 app.command("template")(templates.write_template)
 app.command("circle")(analysis.circle)
+app.command("around")(around.around)
 app.command("coverage")(coverage.coverage)
 app.command("migrate")(admin.migrate_database)
 app.command("backup")(admin.backup_database)
@@ -52,6 +55,7 @@ app.add_typer(demo.demo_app, name="demo")
 app.add_typer(history.imports_app, name="imports")
 app.add_typer(history.features_app, name="features")
 app.add_typer(roads.roads_app, name="roads")
+app.add_typer(scenarios.scenario_app, name="scenario")
 app.add_typer(tables.tables_app, name="tables")
 app.add_typer(sources.sources_app, name="sources")
 app.add_typer(tiles.tiles_app, name="tiles")

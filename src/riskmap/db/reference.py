@@ -37,6 +37,7 @@ from sqlalchemy import column as typed
 from sqlalchemy.exc import IntegrityError
 
 from riskmap.db.audit import record
+from riskmap.db.scenario_tables import FLOOD_SPEED_FACTORS
 from riskmap.db.sessions import ReadSession, WriteSession
 from riskmap.db.tables import (
     GB18218_CATEGORIES,
@@ -46,6 +47,7 @@ from riskmap.db.tables import (
     ROAD_SPEEDS,
     ROAD_TIME_FACTORS,
     ROAD_TURNS,
+    WIND_SECTORS,
 )
 from riskmap.errors import ConflictError, InputError, NotFoundError
 from riskmap.i18n import Lang, say
@@ -57,9 +59,11 @@ REFERENCE: Final[Mapping[str, Table]] = {
         ROAD_SPEEDS,
         ROAD_TIME_FACTORS,
         ROAD_TURNS,
+        FLOOD_SPEED_FACTORS,
         RESPONSE_PHASES,
         GB18218_CHEMICALS,
         GB18218_CATEGORIES,
+        WIND_SECTORS,
     )
 }
 _MOST_BYTES: Final = 16 * 1024 * 1024

@@ -363,6 +363,18 @@ RESPONSE_PHASES: Final = Table(
     ),
 )
 
+# How far to either side of its direction the wind may carry what escapes, from a wind speed on.
+# Nobody publishes such a table for every substance and weather: the figures are [U], to be edited.
+WIND_SECTORS: Final = Table(
+    "wind_sectors",
+    METADATA,
+    Column("wind_speed_mps", Double, primary_key=True, autoincrement=False),
+    Column("half_width_deg", Double, nullable=False),
+    Column("source", Text, nullable=False),
+    CheckConstraint("wind_speed_mps >= 0 AND wind_speed_mps < 200", name="wind_speed_mps"),
+    CheckConstraint("half_width_deg > 0 AND half_width_deg <= 180", name="half_width_deg"),
+)
+
 # Speed by the hour as a share of the free speed; no row: 1. Class '*' stands for every class that
 # has no row of its own.
 ROAD_TIME_FACTORS: Final = Table(

@@ -82,8 +82,9 @@ def edge_grid(xy: npt.ArrayLike, offsets: npt.ArrayLike, cell_m: float = CELL_M)
         if columns * rows <= MAX_CELLS:
             break
         side *= 2
-    indptr, edge = cover(points, bounds, low[0], low[1], side, columns, rows)
-    return EdgeGrid(float(low[0]), float(low[1]), side, columns, rows, indptr, edge)
+    x0, y0 = float(low[0]), float(low[1])
+    indptr, edge = cover(points, bounds, x0, y0, side, 0, 0, columns, rows)
+    return EdgeGrid(x0, y0, side, columns, rows, indptr, edge)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -110,9 +111,17 @@ def row_span(
 
 @njit(cache=True, nogil=True)
 def cover(
-    xy: Array, offsets: Array, x0: float, y0: float, cell_m: float, columns: int, rows: int
+    xy: Array,
+    offsets: Array,
+    x0: float,
+    y0: float,
+    cell_m: float,
+    first_column: int,
+    first_row: int,
+    columns: int,
+    rows: int,
 ) -> tuple[Array, Array]:
-    """Return `indptr` and `edge` of a grid for any polylines; parts outside the grid are left out.
+    """Return `indptr` and `edge` of a window of a grid, for any polylines; the rest is left out.
 
     Each segment is cut into the rows that it passes; in a row it covers the columns from its least
     to its greatest x. `stamp` keeps an edge that comes back to a cell from being listed twice.
@@ -128,13 +137,13 @@ def cover(
             mark = e + filling * count
             for v in range(offsets[e], offsets[e + 1] - 1):
                 ax, ay, bx, by = xy[v, 0], xy[v, 1], xy[v + 1, 0], xy[v + 1, 1]
-                bottom = max(cell_of(min(ay, by), y0, cell_m), 0)
-                top = min(cell_of(max(ay, by), y0, cell_m), rows - 1)
+                bottom = max(cell_of(min(ay, by), y0, cell_m) - first_row, 0)
+                top = min(cell_of(max(ay, by), y0, cell_m) - first_row, rows - 1)
                 for row in range(bottom, top + 1):
-                    south = y0 + row * cell_m
-                    west, east = row_span(ax, ay, bx, by, south, south + cell_m)
-                    left = max(cell_of(west - slack, x0, cell_m), 0)
-                    right = min(cell_of(east + slack, x0, cell_m), columns - 1)
+                    south = y0 + (row + first_row) * cell_m - slack
+                    west, east = row_span(ax, ay, bx, by, south, south + cell_m + 2 * slack)
+                    left = max(cell_of(west - slack, x0, cell_m) - first_column, 0)
+                    right = min(cell_of(east + slack, x0, cell_m) - first_column, columns - 1)
                     for cell in range(row * columns + left, row * columns + right + 1):
                         if stamp[cell] == mark:
                             continue

@@ -15,12 +15,12 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -51,9 +51,16 @@ _LOOK_S: Final = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A graph ready for use: with its snapper and its projection."""
+    """A graph ready for use: with its snapper and its projection.
+
+    Attributes
+    ----------
+    stated
+        What every answer says of it besides its revision: a scenario.
+    """
 
     graph: RoadGraph
+    stated: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     @cached_property
     def snapper(self) -> Snapper:

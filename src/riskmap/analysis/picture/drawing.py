@@ -32,7 +32,7 @@ def draw(
     synthetic: bool = False,
     theme: Theme = "light",
 ) -> str:
-    """Return a map of 1180 by 760 px as the text of an SVG file.
+    """Return a map of 1180 by 800 px as the text of an SVG file.
 
     Parameters
     ----------

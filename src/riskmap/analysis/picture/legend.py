@@ -15,14 +15,14 @@ from riskmap.catalog.symbols import hazard_parts, svg
 from riskmap.catalog.tokens import TOKENS, Theme
 
 WIDTH_PX: Final = 1180
-HEIGHT_PX: Final = 760
+HEIGHT_PX: Final = 800
 _HEADER_PX: Final = 58
 _BANNER_PX: Final = 26
 _FOOTER_PX: Final = 30
 _PANEL_PX: Final = 300
 _PAD_PX: Final = 16
-_ROW_PX: Final = 24
-_NOTE_PX: Final = 13.0
+_ROW_PX: Final = 22
+_NOTE_PX: Final = 12.5
 _NULL_LEVEL: Final = Text("未评估", "Not assessed")
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import shapely
 from shapely.geometry import shape as geometry_of
 from shapely.geometry.base import BaseGeometry
@@ -93,6 +94,8 @@ class Roads:
 def geometry(feature: Feature) -> BaseGeometry | None:
     """Return the shape of a feature or bare geometry, None where there is none."""
     found = feature.get("geometry") if feature.get("type") == "Feature" else feature
+    if isinstance(found, orjson.Fragment):  # written already, as circles have it
+        found = orjson.loads(orjson.dumps(found))
     drawn = None if found is None else geometry_of(dict(found))
     return None if drawn is None or drawn.is_empty else drawn
 
