@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -386,3 +387,12 @@ def test_the_picture_shows_who_is_missed(served: Served) -> None:
     drawn = coverage_picture(service.ground, told, list(rows_of(found)))
     assert drawn.startswith("<svg") or "<svg" in drawn[:200]
     assert "2 / 3" in drawn and told["network_revision"] in drawn
+
+
+def test_a_scenario_counts_too(served: Served) -> None:
+    ids = {one["properties"]["code"]: one["id"] for one in served.items("rescue-teams")}
+    gone = {"teams_removed": [{"layer": "rescue-teams", "id": ids["C"]}]}
+    answer = served.get(PATH, layer=HAZARDS, scenario=json.dumps(gone))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["total"] == {"count": 3, "covered": 1}
+    assert ask(served, layer=HAZARDS)["total"] == {"count": 3, "covered": 2}

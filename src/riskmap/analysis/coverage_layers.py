@@ -208,7 +208,11 @@ class LayersCoverage:
         counted: tuple[npt.NDArray[np.bool_], ...],
     ) -> Covered:
         most, within_ms = max(TOLD, query.k), round(query.minutes * 60 * MS_PER_S)
-        found, own, everybody = (nearest(table, one, most, within_ms) for one in counted)
+        counting: dict[bytes, Nearest] = {}
+        for one in counted:  # mostly the same teams: a city without neighbours counts once
+            if one.tobytes() not in counting:
+                counting[one.tobytes()] = nearest(table, one, most, within_ms)
+        found, own, everybody = (counting[one.tobytes()] for one in counted)
         lines = None
         if anchors.rows.layer.role is not Role.POPULATION:
             lines = self._lines(anchors, teams, counted[0])
