@@ -23,6 +23,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from riskmap import __version__
 from riskmap.access.ring import KeyRing
+from riskmap.analysis import coverage_job
+from riskmap.analysis.coverage_job import CoverageKind
 from riskmap.analysis.service import AnalysisService
 from riskmap.api import (
     analysis,
@@ -31,6 +33,8 @@ from riskmap.api import (
     collections,
     conformance,
     convert,
+    coverage,
+    coverage_runs,
     edits,
     hazard_levels,
     history,
@@ -65,7 +69,7 @@ from riskmap.features.formats import OF_PAGE, Way
 from riskmap.ingest.folders import Folders
 from riskmap.ingest.job import KIND, ImportKind
 from riskmap.ingest.run import Limits
-from riskmap.jobs.runner import Runner
+from riskmap.jobs.runner import Kind, Runner
 from riskmap.roads.graphs import Graphs
 from riskmap.settings import Settings, load_settings
 from riskmap.tiles.archive_format import MEDIA_TYPE
@@ -239,14 +243,18 @@ def create_app(settings: Settings) -> FastAPI:
     feed = Feed(database)
     ready_tiles = TileService(database, feed, TileCache(settings.tile_cache_mb << 20))
     folder = Folder(database, feed, catalog)
-    runner = Runner(database, {KIND: imports_kind}, folders.place)
+    analysis_service = AnalysisService(database, catalog, graphs)
+    coverage_kind = CoverageKind(analysis_service)
+    kinds: dict[str, Kind] = {KIND: imports_kind, coverage_job.KIND: coverage_kind}
+    runner = Runner(database, kinds, folders.place)
     context = Context(
         settings,
         database,
         catalog,
-        AnalysisService(database, catalog, graphs),
+        analysis_service,
         folders,
         imports_kind,
+        coverage_kind,
         runner,
         Extents(),
         Exports(settings.data_dir / "exports", database),
@@ -309,6 +317,8 @@ def create_app(settings: Settings) -> FastAPI:
         scenarios.router,
         surroundings.router,
         circles.router,
+        coverage.router,
+        coverage_runs.router,
         convert.router,
         imports.router,
         hazard_levels.router,

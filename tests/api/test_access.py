@@ -130,6 +130,37 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
     ("GET", "/analysis/surroundings"): ("/analysis/surroundings?lon=x", (400,) * 5 + (401,) * 3),
     ("POST", "/analysis/surroundings"): ("/analysis/surroundings", (400,) * 5 + (401,) * 3),
     ("GET", "/analysis/coverage"): ("/analysis/coverage?limit=x", (400,) * 5 + (401,) * 3),
+    ("POST", "/analysis/coverage"): ("/analysis/coverage?limit=x", (400,) * 5 + (401,) * 3),
+    ("GET", "/analysis/coverage/features"): (
+        "/analysis/coverage/features?limit=x",
+        (400,) * 5 + (401,) * 3,
+    ),
+    ("GET", "/analysis/coverage-runs"): ("/analysis/coverage-runs", CHECKED),
+    ("POST", "/analysis/coverage-runs"): (
+        "/analysis/coverage-runs?limit=x",
+        (401, 403, 400, 400, 400, 401, 401, 401),
+    ),
+    **{
+        ("GET", f"/analysis/coverage-runs/{{run_id}}{end}"): (
+            f"/analysis/coverage-runs/99{asked}",
+            (404,) * 5 + (401,) * 3,
+        )
+        for end, asked in (
+            ("", ""),
+            ("/features", "/features"),
+            ("/compare/{other_id}", "/compare/98"),
+            ("/reproduce", "/reproduce"),
+            ("/tiles/{z}/{x}/{y}.mvt", "/tiles/0/0/0.mvt"),
+        )
+    },
+    ("DELETE", "/analysis/coverage-runs/{run_id}"): (
+        "/analysis/coverage-runs/99",
+        (401, 403, 404, 404, 404, 401, 401, 401),
+    ),
+    ("POST", "/analysis/coverage-runs/{run_id}/cancel"): (
+        "/analysis/coverage-runs/99/cancel",
+        (401, 403, 404, 404, 404, 401, 401, 401),
+    ),
     # The body is no request to convert: 400 says that the caller got through.
     ("POST", "/convert"): ("/convert", (400,) * 5 + (401,) * 3),
     ("GET", "/analysis/hazard-levels"): ("/analysis/hazard-levels", KEYED),

@@ -110,7 +110,7 @@ def test_what_is_declared_is_what_a_resource_takes(served: Served, path: str) ->
         "layer_id": "land-cover", "feature_id": "1", "layers": "land-cover", "z": "8", "x": "213",
         "y": "100", "tile_matrix_set": "WebMercatorQuad", "tile_matrix": "8", "tile_row": "100",
         "tile_col": "213",
-        "name": "risk", "sheet": "light",
+        "name": "risk", "sheet": "light", "run_id": "1", "other_id": "2",
     }  # fmt: skip
     of_one = {"collections": "land-cover"} if "/{tile_row}" in path and "{layer" not in path else {}
     answer = served.get(path.format(**where), "admin", nonsense="x", **of_one)

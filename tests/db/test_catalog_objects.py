@@ -289,6 +289,8 @@ GRANTS = {
     ),
     # No DELETE: what was asked for stays known.
     "jobs": {"SELECT", "INSERT", "UPDATE"},
+    "coverage_runs": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "coverage_features": {"SELECT", "INSERT"},
     "imports": {"SELECT", "INSERT", "UPDATE"},
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from riskmap.analysis.coverage import (
@@ -48,7 +49,8 @@ class Covering:
             moment = self._ground.now()
             default = self._ground.network(moment, moment.default_profile)
         with watch.stage("anchors"):
-            teams, ways = self._ways(moment, default)
+            targets = [self._ground.catalog.population, *self._assessed_risks()]
+            teams, ways = ways_of(self._ground, moment, default, targets)
         with watch.stage("search"):
             people, *risks = self._first_arrivals(teams, ways, moment)
         with watch.stage("count"):
@@ -57,33 +59,6 @@ class Covering:
                 "method": METHOD,
                 **facts(default, moment, *(way.profile for way in ways)),
             }
-
-    def _ways(self, moment: Moment, default: Network) -> tuple[Teams, list[Way]]:
-        """Return the teams and every way in which one of them moves, all of the same revisions.
-
-        A change may be committed between two reads: then all is read again. Changes of a layer
-        take longer than this does.
-        """
-        ground = self._ground
-        layers = ground.catalog.with_role(Role.TEAM)
-        targets = [ground.catalog.population, *self._assessed_risks()]
-        while True:
-            bases = ground.anchored(layers, default)
-            teams = teams_of((bases[layer.id].rows for layer in layers), moment.phases)
-            ways = []
-            for profile in sorted({*teams.profile[teams.free], default.graph.profile}):
-                moving = ground.network(moment, profile)
-                found = ground.anchored((*layers, *targets), moving)
-                ways.append(
-                    Way(
-                        moving,
-                        [found[layer.id] for layer in layers],
-                        [found[layer.id] for layer in targets],
-                    )
-                )
-            rows = [*teams.layers, *(one.rows for way in ways for one in way.anchors)]
-            if len({(one.layer.id, one.revision) for one in rows}) == len(layers) + len(targets):
-                return teams, ways
 
     def _assessed_risks(self) -> list[Layer]:
         return [layer for layer in self._ground.catalog.with_role(*RISK_ROLES) if layer.assessed]
@@ -96,3 +71,33 @@ class Covering:
             if self._kept is None or self._kept[0] != key:
                 self._kept = (key, first_arrivals(teams, ways))
             return self._kept[1]
+
+
+def ways_of(
+    ground: Ground, moment: Moment, default: Network, targets: Sequence[Layer]
+) -> tuple[Teams, list[Way]]:
+    """Return the teams and every way in which one of them moves, the default one first.
+
+    A change may be committed between two reads: then all is read again. Changes of a layer take
+    longer than this does.
+    """
+    layers = ground.catalog.with_role(Role.TEAM)
+    names = {layer.id for layer in (*layers, *targets)}
+    while True:
+        bases = ground.anchored(layers, default)
+        teams = teams_of((bases[layer.id].rows for layer in layers), moment.phases)
+        ways = []
+        others = sorted({*teams.profile[teams.free]} - {default.graph.profile})
+        for profile in (default.graph.profile, *others):
+            moving = ground.network(moment, profile)
+            found = ground.anchored((*layers, *targets), moving)
+            ways.append(
+                Way(
+                    moving,
+                    [found[layer.id] for layer in layers],
+                    [found[layer.id] for layer in targets],
+                )
+            )
+        rows = [*teams.layers, *(one.rows for way in ways for one in way.anchors)]
+        if len({(one.layer.id, one.revision) for one in rows}) == len(names):
+            return teams, ways

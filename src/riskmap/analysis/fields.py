@@ -29,7 +29,7 @@ def fields_of(layer: Layer) -> list[str]:
     if layer.role is Role.TEAM:
         names += TEAM_FIELDS
     elif layer.role is Role.SHELTER:
-        names += (STATUS[layer.role], OCCUPANCY)
-    elif layer.role in RISK_ROLES:
-        names += ("name", "name_en")
+        names += (STATUS[layer.role], OCCUPANCY, "code", "name", "name_en", "admin_code")
+    elif layer.role in (*RISK_ROLES, Role.AREA, Role.DEPOT):
+        names += ("code", "name", "name_en", "admin_code")
     return [name for name in dict.fromkeys(names) if name and public(layer, name)]

@@ -80,6 +80,36 @@ def circle_picture(ground: Ground, answer: Answer) -> str:
     )
 
 
+def coverage_picture(ground: Ground, answer: Answer, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Draw the coverage of layers as SVG: what is missed over what is reached."""
+    places = {
+        inside: [
+            point(row["lon"], row["lat"], risk_level=row["risk_level"])
+            for row in rows
+            if row["covered"] is inside
+        ]
+        for inside in (True, False)
+    }
+    total, missed = answer["total"], answer["uncovered_people"]["sum"]
+    minutes = f"{answer['minutes']:g}"
+    return draw(
+        Text(f"{minutes} 分钟覆盖", f"Coverage within {minutes} minutes"),
+        [
+            Shapes(features=places[True], look="points", label=Text("已覆盖", "Covered")),
+            Shapes(features=places[False], look="uncovered", label=Text("未覆盖", "Missed")),
+        ],
+        roads=background(ground, box_of([*places[True], *places[False]])),
+        notes=[
+            Text(
+                f"{total['covered']:,} / {total['count']:,}, 漏掉 {missed:,} 人",
+                f"{total['covered']:,} / {total['count']:,}, {missed:,} people missed",
+            )
+        ],
+        footer=footer(answer),
+        synthetic=answer["synthetic"],
+    )
+
+
 def around_picture(ground: Ground, query: SurroundingsQuery, answer: Answer) -> str:
     """Draw what lies around a place as SVG: rings, zone and sector, the listed features."""
     place = answer["place"]

@@ -8,6 +8,10 @@ from typing import Any
 from riskmap.analysis.anchors import MAX_SNAP_M
 from riskmap.analysis.circles import circle
 from riskmap.analysis.coverage import CoverageQuery
+from riskmap.analysis.coverage_layers import Found, LayersCoverage
+from riskmap.analysis.coverage_query import LayersQuery
+from riskmap.analysis.coverage_rows import Progress
+from riskmap.analysis.coverage_told import summary
 from riskmap.analysis.covering import Covering
 from riskmap.analysis.ground import Ground
 from riskmap.analysis.polygons import bands
@@ -46,6 +50,7 @@ class AnalysisService:
     ) -> None:
         self.ground = ground or Ground(database, catalog, graphs)
         self._covering = Covering(self.ground)
+        self._layers = LayersCoverage(self.ground)
 
     def under(self, scenario: Any, datum: Datum = Datum.WGS84) -> AnalysisService:
         """Return the analyses of the city as a scenario has it; of none or an empty one, itself.
@@ -113,6 +118,16 @@ class AnalysisService:
     def coverage(self, query: CoverageQuery, watch: Stopwatch | None = None) -> dict[str, Any]:
         """Say whom the teams reach; see `riskmap.analysis.covering.Covering.coverage`."""
         return self._covering.coverage(query, watch or Stopwatch())
+
+    def covered(
+        self, query: LayersQuery, watch: Stopwatch, progress: Progress | None = None
+    ) -> Found:
+        """Find who comes to whole layers; see `coverage_layers.LayersCoverage.find`."""
+        return self._layers.find(query, watch, progress)
+
+    def coverage_summary(self, found: Found) -> dict[str, Any]:
+        """Say what a search over whole layers found; see `coverage_told.summary`."""
+        return summary(found, self.ground.hour_facts(found.network, found.query.when))
 
     def compare(
         self, changed: AnalysisService, query: CoverageQuery, watch: Stopwatch | None = None

@@ -1,4 +1,4 @@
-"""Who reaches a place, and what the teams cover.
+"""Who reaches a place.
 
 Every answer holds public fields only. These are plain functions: FastAPI runs them in threads, and
 the kernels let go of the GIL.
@@ -12,10 +12,9 @@ import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from riskmap.analysis.coverage import MAX_LISTED, CoverageQuery
 from riskmap.analysis.reach import ReachQuery
 from riskmap.analysis.stopwatch import Stopwatch
-from riskmap.api.deps import Ctx, integer, number, parameters
+from riskmap.api.deps import Ctx, number, parameters
 from riskmap.crs.datum import Datum, check_city, move_answer, place_in_wgs84, read_datum
 from riskmap.db.city import find_city
 from riskmap.errors import InputError
@@ -67,26 +66,3 @@ def reach(
     with watch.stage("scenario"):
         analysis = ctx.analysis.under(found.get("scenario"), asked)
     return answer(analysis.reach(query, watch), "application/json", watch, asked)
-
-
-@router.get("/coverage", summary="覆盖 Coverage", response_model=None)
-def coverage(
-    request: Request,
-    ctx: Ctx,
-    minutes: str | None = None,
-    limit: str | None = None,
-    datum: str | None = None,
-    scenario: str | None = None,
-) -> Response:
-    """Say which share of dangers and people the free teams reach in time, and whom they miss."""
-    del minutes, limit, datum, scenario  # declared for OpenAPI, read below
-    found = parameters(request, {"minutes", "limit", "datum", "scenario"})
-    asked = read_city_datum(ctx, found.get("datum"))
-    query = CoverageQuery(
-        minutes=number(found.get("minutes", "15"), "minutes"),
-        limit=integer(found.get("limit", "200"), "limit", least=0, most=MAX_LISTED),
-    )
-    watch = Stopwatch()
-    with watch.stage("scenario"):
-        analysis = ctx.analysis.under(found.get("scenario"), asked)
-    return answer(analysis.coverage(query, watch), "application/json", watch, asked)

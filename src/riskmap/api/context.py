@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from riskmap.access.ring import KeyRing
+from riskmap.analysis.coverage_job import CoverageKind
 from riskmap.analysis.service import AnalysisService
 from riskmap.api.tallies import Exchange
 from riskmap.api.tile_edge import Known
@@ -30,6 +31,7 @@ class Context:
     analysis: AnalysisService
     folders: Folders
     import_kind: ImportKind
+    coverage_kind: CoverageKind
     jobs: Runner
     extents: Extents
     exports: Exports

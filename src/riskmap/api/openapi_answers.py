@@ -37,6 +37,7 @@ TILES: Final = (
     "/tiles/{layers}/{z}/{x}/{y}.mvt",
     "/tiles/{tile_matrix_set}/{tile_matrix}/{tile_row}/{tile_col}",
     "/collections/{layer_id}/tiles/{tile_matrix_set}/{tile_matrix}/{tile_row}/{tile_col}",
+    "/analysis/coverage-runs/{run_id}/tiles/{z}/{x}/{y}.mvt",
 )
 
 #: (method, path as the routes have it) -> status -> media type -> schema. What is not here
@@ -79,6 +80,16 @@ ANSWERS: Final[dict[tuple[str, str], dict[str, Contents]]] = {
         }
         for method in ("get", "post")
     },
+    **{
+        ("get", path): {"200": {GEOJSON: ref("object"), CSV: _TABLE}}
+        for path in (
+            "/analysis/coverage/features",
+            "/analysis/coverage-runs/{run_id}/features",
+        )
+    },
+    ("post", "/analysis/coverage-runs"): {"202": _OBJECT},
+    ("post", "/analysis/coverage-runs/{run_id}/cancel"): {"202": _OBJECT},
+    ("delete", "/analysis/coverage-runs/{run_id}"): {"204": {}},
     ("post", "/analysis/scenarios"): {"201": _OBJECT},
     ("delete", "/analysis/scenarios/{scenario_id}"): {"204": {}},
     ("post", "/imports"): {"200": _OBJECT, "202": _OBJECT},

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from riskmap.analysis.coverage import MAX_LISTED
+from riskmap.analysis.coverage_query import LINE_KMH, MAX_K, MAX_LINE_KMH, NEIGHBOURS
 from riskmap.analysis.polygons import MIN_CELL_M, OFF_ROAD_MAX_M
 from riskmap.analysis.response import (
     CELL_M,
@@ -208,6 +209,53 @@ def _circle() -> tuple[Parameter, ...]:
     )
 
 
+def _covered() -> tuple[Parameter, ...]:
+    """Return what the coverage of layers takes by its address."""
+
+    def one(name: str, schema: dict[str, object], zh: str, en: str) -> Parameter:
+        return Parameter(name, schema, Text(zh, en))
+
+    return (
+        _MINUTES,
+        Parameter("layer", LAYER_LIST, Text("要到达的图层", "layers whose features are reached")),
+        one(
+            "k",
+            whole(1, MAX_K, 1),
+            "几支队伍到达才算覆盖",
+            "covered when so many teams come in time",
+        ),
+        one("kind", TEXT, "只计此类队伍", "only teams of this kind"),
+        one(
+            "neighbours",
+            {"type": "string", "enum": list(NEIGHBOURS), "default": NEIGHBOURS[0]},
+            "是否计入驻地在本市区划之外的队伍",
+            "whether teams based outside the city's own divisions count",
+        ),
+        one(
+            "day_type",
+            {"type": "string", "enum": list(DAY_TYPES)},
+            "工作日或休息日,与 hour 同用",
+            "kind of day, with hour",
+        ),
+        one("hour", whole(0, 23), "钟点,与 day_type 同用", "hour of the day, with day_type"),
+        one(
+            "line_kmh",
+            {"type": "number", "minimum": 1, "maximum": MAX_LINE_KMH, "default": LINE_KMH},
+            "直线比较所用的速度(公里/小时)",
+            "speed of the straight line to compare with, km/h",
+        ),
+    )
+
+
+_OFFSET: Final = Parameter(
+    "offset", whole(0, INT4 - 1, 0), Text("跳过前几条", "how many entries to skip")
+)
+_BOM: Final = Parameter(
+    "bom",
+    {"type": "boolean"},
+    Text("csv 以字节顺序标记开头,供 Excel 使用", "csv begins with a byte order mark, for Excel"),
+)
+
 #: What each resource takes; paths as the routes have them. What is not here takes none.
 TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     "/": DOCUMENT,
@@ -288,12 +336,29 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     "/styles/sprites/{sheet}.png": (),
     "/analysis/response-circles": _circle(),
     "/analysis/reach": (*_PLACE, _MINUTES, DATUM, _SCENARIO),
-    "/analysis/coverage": (_MINUTES, _limit(0, MAX_LISTED, 200), DATUM, _SCENARIO),
     "/analysis/scenarios": (
         _limit(1, 1000, 100),
         replace(_NUMBER_CURSOR, schema={"type": "string", "format": "number-cursor"}),
     ),
     "/analysis/surroundings": AROUND,
+    "/analysis/coverage": (*_covered(), _limit(0, MAX_LISTED, 200), DATUM, _SCENARIO),
+    "/analysis/coverage/features": (
+        *_covered(),
+        _limit(1, 10_000, 1000),
+        _OFFSET,
+        DATUM,
+        _SCENARIO,
+        _forms("geojson", "csv"),
+        _BOM,
+    ),
+    "/analysis/coverage-runs": (_limit(1, 1000, 100), _BEFORE),
+    "/analysis/coverage-runs/{run_id}/features": (
+        _limit(1, 10_000, 1000),
+        _OFFSET,
+        _forms("geojson", "csv"),
+        _BOM,
+    ),
+    "/analysis/coverage-runs/{run_id}/compare/{other_id}": (_limit(0, 2000, 200),),
     "/analysis/hazard-levels": (BBOX, _limit(1, 1000, 1000), _NUMBER_CURSOR),
     "/imports": (
         Parameter("layer", TEXT, Text("只要此图层的", "only those of this layer")),
@@ -391,6 +456,16 @@ PATHS: Final = {
             Text("情景的编号", "id of a scenario"),
             key="scenario_id",
             place="path",
+        ),
+        *(
+            Parameter(
+                name,
+                whole(1, INT8 - 1),
+                Text("覆盖计算的编号", "id of a coverage run"),
+                key=name,
+                place="path",
+            )
+            for name in ("run_id", "other_id")
         ),
     )
 }

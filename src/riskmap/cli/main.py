@@ -17,6 +17,7 @@ from riskmap.cli import (
     admin,
     analysis,
     around,
+    coverage,
     demo,
     history,
     imports,
@@ -43,6 +44,7 @@ app.command("import")(imports.import_layer)
 app.command("template")(templates.write_template)
 app.command("circle")(analysis.circle)
 app.command("around")(around.around)
+app.command("coverage")(coverage.coverage)
 app.command("migrate")(admin.migrate_database)
 app.command("backup")(admin.backup_database)
 app.command("restore")(admin.restore_database)

@@ -219,6 +219,53 @@ IMPORTS: Final = Table(
     Index("ix_imports_undo_of", "undo_of"),
 )
 
+# A computation of coverage that was asked for to be kept, with all that it depends on.
+COVERAGE_RUNS: Final = Table(
+    "coverage_runs",
+    METADATA,
+    _id(),
+    Column("name", Text),
+    Column("actor", Text, nullable=False),
+    Column("request_id", Text),
+    Column("parameters", JSONB, nullable=False),
+    Column("job_id", BigInteger, ForeignKey(JOBS.c.id)),
+    Column("status", Text, nullable=False, server_default=text("'queued'")),
+    # Revisions of network and layers, phases, speed sources, version: what the rows follow from.
+    Column("inputs", JSONB),
+    Column("summary", JSONB),
+    # SHA-256 over the rows.
+    Column("checksum", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Column("finished_at", DateTime(timezone=True)),
+    CheckConstraint(
+        "status IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="status"
+    ),
+)
+
+COVERAGE_FEATURES: Final = Table(
+    "coverage_features",
+    METADATA,
+    Column(
+        "run_id", BigInteger, ForeignKey("coverage_runs.id", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("layer", Text, primary_key=True),
+    Column("feature_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("geom", GeometryColumn("GEOMETRY", WGS84, spatial_index=False), nullable=False),
+    Column(
+        "geom_3857",
+        GeometryColumn("GEOMETRY", WEB_MERCATOR, spatial_index=False),
+        Computed(f"ST_Transform(geom, {WEB_MERCATOR})", persisted=True),
+    ),
+    Column("covered", Boolean, nullable=False),
+    Column("first_s", Double),
+    Column("teams_in_time", Integer, nullable=False),
+    Column("risk_level", Integer),
+    Column("people", Double),
+    # The other columns of the answer as they were told.
+    Column("told", JSONB, nullable=False),
+    Index("ix_coverage_features_geom_3857", "geom_3857", postgresql_using="gist"),
+)
+
 ROAD_EDGES: Final = Table(
     "road_edges",
     METADATA,
