@@ -1,7 +1,7 @@
 """Stored coverage: what was asked, what it follows from, and the rows
 
 Revision ID: 0012_coverage_runs
-Revises: 0013_wind_sectors
+Revises: 0011_wind_sectors
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from geoalchemy2 import Geometry
 from sqlalchemy.dialects import postgresql
 
 revision = "0012_coverage_runs"
-down_revision = "0013_wind_sectors"
+down_revision = "0011_wind_sectors"
 branch_labels = None
 depends_on = None
 

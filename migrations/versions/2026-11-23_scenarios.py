@@ -1,6 +1,6 @@
 """Scenarios, and what water on a road does to speed
 
-Revision ID: 0011_scenarios
+Revision ID: 0010_scenarios
 Revises: 0009_turns
 """
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0011_scenarios"
+revision = "0010_scenarios"
 down_revision = "0009_turns"
 branch_labels = None
 depends_on = None

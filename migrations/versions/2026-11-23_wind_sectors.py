@@ -1,7 +1,7 @@
 """How wide the wind carries what escapes: an editable table
 
-Revision ID: 0013_wind_sectors
-Revises: 0011_scenarios
+Revision ID: 0011_wind_sectors
+Revises: 0010_scenarios
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013_wind_sectors"
-down_revision = "0011_scenarios"
+revision = "0011_wind_sectors"
+down_revision = "0010_scenarios"
 branch_labels = None
 depends_on = None
 
