@@ -27,7 +27,6 @@ from riskmap.analysis import coverage_job
 from riskmap.analysis.coverage_job import CoverageKind
 from riskmap.analysis.service import AnalysisService
 from riskmap.api import (
-    analysis,
     archives,
     circles,
     collections,
@@ -44,6 +43,7 @@ from riskmap.api import (
     openapi,
     overview,
     problems,
+    reach,
     scenarios,
     schemas,
     search,
@@ -313,7 +313,7 @@ def create_app(settings: Settings) -> FastAPI:
         tilesets.router,
         archives.router,
         styles.router,
-        analysis.router,
+        reach.router,
         scenarios.router,
         surroundings.router,
         circles.router,

@@ -123,6 +123,7 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
     ("POST", "/imports/{import_id}/cancel"): ("/imports/1/cancel", NONE),
     # The body is that of another route.
     ("POST", "/imports/{import_id}/undo"): ("/imports/1/undo", WRONG),
+    ("GET", "/analysis/presets"): ("/analysis/presets", CHECKED),
     ("GET", "/analysis/reach"): (
         "/analysis/reach?lon=119&lat=36.5",
         (400,) * 5 + (401,) * 3,

@@ -124,7 +124,10 @@ AUDIT_TRIGGERS = {
 
 @pytest.mark.parametrize(
     "table",
-    ["city", "response_phases", "gb18218_chemicals", "gb18218_categories", "wind_sectors"],
+    [
+        *("city", "response_phases", "gb18218_chemicals", "gb18218_categories", "wind_sectors"),
+        *("response_presets", "response_tiers"),
+    ],
 )
 def test_what_is_in_no_feed_is_audited(whole: Database, table: str) -> None:
     assert triggers_of(whole, table) == expected(AUDIT_TRIGGERS, "")
@@ -283,7 +286,7 @@ GRANTS = {
             *("road_profiles", "road_speeds", "response_phases", "road_time_factors"),
             "flood_speed_factors",
             *("gb18218_chemicals", "gb18218_categories", "cell_sums", "cell_deltas"),
-            "wind_sectors",
+            *("wind_sectors", "response_presets", "response_tiers"),
         ),
         READS,
     ),

@@ -80,6 +80,36 @@ def circle_picture(ground: Ground, answer: Answer) -> str:
     )
 
 
+def reach_picture(ground: Ground, answer: Answer) -> str:
+    """Draw who reaches a place as SVG: the teams' ways and bases, and the place."""
+    place = point(answer["lon"], answer["lat"])
+    ways = [feature(team["route"]) for team in answer["teams"] if team.get("route")]
+    teams = [
+        point(team["lon"], team["lat"], label=str(team.get("name") or team["id"]))
+        for team in answer["teams"]
+    ]
+    away = [point(team["lon"], team["lat"]) for team in answer["unavailable"]]
+    minutes = f"{answer['minutes']:g}"
+    first = answer["teams"][0] if answer["teams"] else None
+    notes = [Text(f"{len(teams)} 支队伍", f"{len(teams)} teams")]
+    if first is not None:
+        arrival = f"{first['arrival_s'] / 60:.1f}"
+        notes.append(Text(f"最早 {arrival} 分钟", f"First after {arrival} min"))
+    return draw(
+        Text(f"谁能在 {minutes} 分钟内到达", f"Who reaches this within {minutes} minutes"),
+        [
+            Shapes(features=ways, look="route", label=Text("路线", "Ways")),
+            Shapes(features=away, look="points", label=Text("不能来", "Cannot come")),
+            Shapes(features=teams, look="points", label=Text("队伍", "Teams"), labelled=6),
+            Shapes(features=[place], look="place", label=Text("地点", "Place")),
+        ],
+        roads=background(ground, box_of([place, *ways, *teams])),
+        notes=notes,
+        footer=footer(answer),
+        synthetic=answer["synthetic"],
+    )
+
+
 def coverage_picture(ground: Ground, answer: Answer, rows: Sequence[Mapping[str, Any]]) -> str:
     """Draw the coverage of layers as SVG: what is missed over what is reached."""
     places = {

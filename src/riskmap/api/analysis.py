@@ -1,7 +1,7 @@
-"""Who reaches a place.
+"""What the routes of analyses share: the datum of a question, and how an answer is written.
 
-Every answer holds public fields only. These are plain functions: FastAPI runs them in threads, and
-the kernels let go of the GIL.
+Every answer holds public fields only. The routes are plain functions: FastAPI runs them in threads,
+and the kernels let go of the GIL.
 """
 
 from __future__ import annotations
@@ -9,18 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from riskmap.analysis.reach import ReachQuery
 from riskmap.analysis.stopwatch import Stopwatch
-from riskmap.api.deps import Ctx, number, parameters
-from riskmap.crs.datum import Datum, check_city, move_answer, place_in_wgs84, read_datum
+from riskmap.api.deps import Ctx
+from riskmap.crs.datum import Datum, check_city, move_answer, read_datum
 from riskmap.db.city import find_city
-from riskmap.errors import InputError
-from riskmap.units import LonLat
-
-router = APIRouter(prefix="/analysis", tags=["analysis"])
 
 
 def read_city_datum(ctx: Ctx, text: str | None) -> Datum:
@@ -40,29 +34,3 @@ def answer(body: dict[str, Any], media: str, watch: Stopwatch, datum: Datum) -> 
     if datum is not Datum.WGS84:
         headers["X-Datum"] = datum.value
     return Response(orjson.dumps(move_answer(body, datum)), media_type=media, headers=headers)
-
-
-@router.get("/reach", summary="谁能到达 Who reaches this", response_model=None)
-def reach(
-    request: Request,
-    ctx: Ctx,
-    lon: str | None = None,
-    lat: str | None = None,
-    minutes: str | None = None,
-    datum: str | None = None,
-    scenario: str | None = None,
-) -> Response:
-    """List the teams that reach a place within so many minutes of the alarm."""
-    del lon, lat, minutes, datum, scenario  # declared for OpenAPI, read below
-    found = parameters(request, {"lon", "lat", "minutes", "datum", "scenario"})
-    asked = read_city_datum(ctx, found.get("datum"))
-    for name in ("lon", "lat"):
-        if name not in found:
-            raise InputError("parameter.missing", parameter=name)
-    place = LonLat(number(found["lon"], "lon"), number(found["lat"], "lat"))
-    place = place_in_wgs84(place, asked, "lon,lat")
-    query = ReachQuery(place, number(found.get("minutes", "15"), "minutes"))
-    watch = Stopwatch()
-    with watch.stage("scenario"):
-        analysis = ctx.analysis.under(found.get("scenario"), asked)
-    return answer(analysis.reach(query, watch), "application/json", watch, asked)

@@ -256,6 +256,42 @@ _BOM: Final = Parameter(
     Text("csv 以字节顺序标记开头,供 Excel 使用", "csv begins with a byte order mark, for Excel"),
 )
 
+
+def _reached() -> tuple[Parameter, ...]:
+    """Return what `/analysis/reach` takes."""
+
+    def one(name: str, schema: dict[str, object], zh: str, en: str) -> Parameter:
+        return Parameter(name, schema, Text(zh, en))
+
+    return (
+        *(replace(place, required=False) for place in _PLACE),
+        one(
+            "feature",
+            TEXT,
+            "要素:图层/编号,代替经纬度",
+            "a feature, layer/id, instead of a position",
+        ),
+        _MINUTES,
+        one("kind", TEXT, "只有此类队伍计入所需", "only teams of this kind count toward the needs"),
+        one("specialty", TEXT, "标出有此专业的队伍", "marks the teams that have this specialty"),
+        one("need_people", whole(1, 100_000), "需要几人到场", "how many people should stand there"),
+        one(
+            "need_teams", whole(1, 100_000), "需要几支队伍到场", "how many teams should stand there"
+        ),
+        one("preset", TEXT, "评价标准,见 /analysis/presets", "see /analysis/presets"),
+        one(
+            "day_type",
+            {"type": "string", "enum": list(DAY_TYPES)},
+            "工作日或休息日,与 hour 同用",
+            "kind of day, with hour",
+        ),
+        one("hour", whole(0, 23), "钟点,与 day_type 同用", "hour of the day, with day_type"),
+        one("routes", {"type": "boolean"}, "给出各队伍的路线", "the way of each team as well"),
+        DATUM,
+        _SCENARIO,
+    )
+
+
 #: What each resource takes; paths as the routes have them. What is not here takes none.
 TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     "/": DOCUMENT,
@@ -335,7 +371,8 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     "/styles/sprites/{sheet}.json": (),
     "/styles/sprites/{sheet}.png": (),
     "/analysis/response-circles": _circle(),
-    "/analysis/reach": (*_PLACE, _MINUTES, DATUM, _SCENARIO),
+    "/analysis/reach": _reached(),
+    "/analysis/presets": (),
     "/analysis/scenarios": (
         _limit(1, 1000, 100),
         replace(_NUMBER_CURSOR, schema={"type": "string", "format": "number-cursor"}),

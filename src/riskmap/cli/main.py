@@ -21,6 +21,7 @@ from riskmap.cli import (
     demo,
     history,
     imports,
+    reach,
     roads,
     scenarios,
     serve,
@@ -44,6 +45,7 @@ app.command("import")(imports.import_layer)
 app.command("template")(templates.write_template)
 app.command("circle")(analysis.circle)
 app.command("around")(around.around)
+app.command("reach")(reach.reach)
 app.command("coverage")(coverage.coverage)
 app.command("migrate")(admin.migrate_database)
 app.command("backup")(admin.backup_database)

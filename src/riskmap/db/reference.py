@@ -43,6 +43,8 @@ from riskmap.db.tables import (
     GB18218_CATEGORIES,
     GB18218_CHEMICALS,
     RESPONSE_PHASES,
+    RESPONSE_PRESETS,
+    RESPONSE_TIERS,
     ROAD_PROFILES,
     ROAD_SPEEDS,
     ROAD_TIME_FACTORS,
@@ -64,6 +66,8 @@ REFERENCE: Final[Mapping[str, Table]] = {
         GB18218_CHEMICALS,
         GB18218_CATEGORIES,
         WIND_SECTORS,
+        RESPONSE_PRESETS,
+        RESPONSE_TIERS,
     )
 }
 _MOST_BYTES: Final = 16 * 1024 * 1024

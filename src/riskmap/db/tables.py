@@ -375,6 +375,59 @@ WIND_SECTORS: Final = Table(
     CheckConstraint("half_width_deg > 0 AND half_width_deg <= 180", name="half_width_deg"),
 )
 
+# What a response is measured against, and who says so. Null phases are those of the kind of team.
+RESPONSE_PRESETS: Final = Table(
+    "response_presets",
+    METADATA,
+    Column("preset", Text, primary_key=True),
+    Column("name_zh", Text, nullable=False),
+    Column("name_en", Text, nullable=False),
+    Column("minutes", Double, nullable=False),
+    Column("call_handling_s", Double),
+    Column("turnout_s", Double),
+    Column("setup_s", Double),
+    Column("profile", Text, ForeignKey(ROAD_PROFILES.c.profile)),
+    # How many people or teams should stand there within the minutes; null: the first team.
+    Column("need_people", Integer),
+    Column("need_teams", Integer),
+    # In what share of incidents it should hold; null: not said.
+    Column("percentile", Double),
+    Column("source", Text, nullable=False),
+    Column("edition", Text),
+    Column("confidence", Text, nullable=False),
+    CheckConstraint("minutes > 0 AND minutes <= 120", name="minutes"),
+    CheckConstraint(
+        "call_handling_s >= 0 AND turnout_s >= 0 AND setup_s >= 0", name="not_negative"
+    ),
+    CheckConstraint("need_people > 0 AND need_teams > 0", name="needs"),
+    CheckConstraint("percentile > 0 AND percentile <= 1", name="percentile"),
+    CheckConstraint("confidence IN ('confirmed', 'uncertain', 'local')", name="confidence"),
+)
+
+# The steps of a preset that has several, as 135 does.
+RESPONSE_TIERS: Final = Table(
+    "response_tiers",
+    METADATA,
+    Column(
+        "preset",
+        Text,
+        ForeignKey(RESPONSE_PRESETS.c.preset, ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("tier", Integer, primary_key=True, autoincrement=False),
+    Column("minutes", Double, nullable=False),
+    # turnout: on their way; arrival: at the place.
+    Column("measure", Text, nullable=False),
+    # Kinds of teams with commas, '*' for every kind.
+    Column("kinds", Text, nullable=False),
+    Column("need_teams", Integer, nullable=False),
+    Column("name_zh", Text, nullable=False),
+    Column("name_en", Text, nullable=False),
+    CheckConstraint("minutes > 0 AND minutes <= 120", name="minutes"),
+    CheckConstraint("measure IN ('turnout', 'arrival')", name="measure"),
+    CheckConstraint("need_teams > 0", name="need_teams"),
+)
+
 # Speed by the hour as a share of the free speed; no row: 1. Class '*' stands for every class that
 # has no row of its own.
 ROAD_TIME_FACTORS: Final = Table(
