@@ -145,9 +145,7 @@ def test_ways_lead_from_the_team_to_the_place(served: Served) -> None:
 
 def test_presets_say_where_they_come_from(served: Served) -> None:
     found = {one["preset"]: one for one in served.get("/analysis/presets").json()["presets"]}
-    assert {"circle-15", "135-taizhou", "135-stations", "jb152-5min", "nfpa1710-first"} <= set(
-        found
-    )
+    assert {"circle-15", "135-taizhou", "135-stations", "jb152-5min"} <= set(found)
     for one in found.values():
         assert one["source"] and one["name"] and one["name_en"]
         assert one["confidence"] in ("confirmed", "uncertain", "local")
@@ -159,7 +157,7 @@ def test_both_readings_of_135(served: Served) -> None:
     stations = reach(served, **here(preset="135-stations"))
     assert stations["minutes"] == 5 and stations["preset"]["confidence"] == "uncertain"
     told = {tier["tier"]: tier for tier in stations["tiers"]}
-    # The micro station needs 150 s, not 60; the neighbours 300 s, not 180; the brigade 600, not 300.
+    # The micro station needs 150 s, not 60; the neighbours 300, not 180; the brigade 600.
     assert [told[k]["late_s"] for k in (1, 3, 5)] == [90, 120, 300]
     assert not any(tier["met"] for tier in told.values())
     assert told[5]["teams"][0]["layer"] == "rescue-teams"
@@ -183,7 +181,8 @@ def test_a_preset_is_data(served: Served) -> None:
         )
         session.execute(
             text(
-                "INSERT INTO response_tiers VALUES ('own', 1, 1, 'arrival', 'rescue_base', 1, '甲', 'A')"
+                "INSERT INTO response_tiers"
+                " VALUES ('own', 1, 1, 'arrival', 'rescue_base', 1, '甲', 'A')"
             )
         )
     found = reach(served, **here(preset="own"))
@@ -229,8 +228,8 @@ def test_an_hour_is_said(served: Served) -> None:
     with served.database.own(Actor("test")) as session:
         session.execute(
             text(
-                "INSERT INTO road_time_factors (profile, road_class, day_type, hour, factor, source)"
-                " VALUES ('emergency', '*', 'workday', 8, 0.5, 'test')"
+                "INSERT INTO road_time_factors"
+                " (profile, road_class, day_type, hour, factor, source) VALUES ('emergency', '*', 'workday', 8, 0.5, 'test')"
                 " ON CONFLICT (profile, road_class, day_type, hour) DO UPDATE SET factor = 0.5,"
                 " source = 'test'"
             )
