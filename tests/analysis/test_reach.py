@@ -229,7 +229,8 @@ def test_an_hour_is_said(served: Served) -> None:
         session.execute(
             text(
                 "INSERT INTO road_time_factors"
-                " (profile, road_class, day_type, hour, factor, source) VALUES ('emergency', '*', 'workday', 8, 0.5, 'test')"
+                " (profile, road_class, day_type, hour, factor, source)"
+                " VALUES ('emergency', '*', 'workday', 8, 0.5, 'test')"
                 " ON CONFLICT (profile, road_class, day_type, hour) DO UPDATE SET factor = 0.5,"
                 " source = 'test'"
             )

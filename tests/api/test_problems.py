@@ -40,7 +40,8 @@ ERRORS = [
     ("GET", "/tiles/shelters/1/1/1.png", 404, None),
     ("DELETE", "/collections", 405, None),
     ("PUT", ITEMS, 405, None),
-    ("GET", CIRCLES, 405, None),
+    ("PUT", CIRCLES, 405, None),
+    ("GET", CIRCLES, 400, "points"),
     ("GET", "/audit", 401, None),
     ("POST", CIRCLES, 400, "body"),
     ("GET", "/analysis/reach", 400, "lon"),
@@ -64,7 +65,9 @@ def test_every_error_is_a_problem(
     assert answer.headers["content-language"] == "zh-CN"
     assert "Accept-Language" in answer.headers["vary"]
     if status == 405:
-        allowed = {ITEMS: "GET, HEAD, POST, OPTIONS", CIRCLES: "POST"}.get(path, "GET, HEAD")
+        allowed = {ITEMS: "GET, HEAD, POST, OPTIONS", CIRCLES: "GET, HEAD, POST"}.get(
+            path, "GET, HEAD"
+        )
         assert answer.headers["allow"] == allowed
     if status == 503:
         assert answer.headers["retry-after"]
@@ -261,8 +264,8 @@ def test_a_bad_body_is_a_problem(served: Served, body: bytes, parameter: str | N
 
 
 def test_a_body_that_is_too_large_is_not_read(served: Served) -> None:
-    body = b'{"points": [' + b" " * MAX_BODY_BYTES + b"]}"
-    answer = served.client.post("/analysis/response-circles", content=body)
+    body = b'{"layer": [' + b" " * MAX_BODY_BYTES + b"]}"
+    answer = served.client.post("/analysis/coverage", content=body)
     assert answer.status_code == 413
     assert answer.headers["content-type"] == "application/problem+json"
 
