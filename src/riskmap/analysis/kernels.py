@@ -186,6 +186,16 @@ def reset(touched: Array, count: Int, dist_ms: Array, source: Array, parent: Arr
         dist_ms[node], source[node], parent[node] = UNREACHED, -1, -1
 
 
+@njit(cache=True, nogil=True)
+def reset_junctions(
+    touched: Array, count: Int, first_via: Array, first_ms: Array, second_ms: Array
+) -> None:
+    """Undo what `riskmap.analysis.turns.turn_search` keeps of junctions besides their times."""
+    for position in range(count):
+        node = touched[position]
+        first_via[node], first_ms[node], second_ms[node] = -1, NOT_QUEUED, -1
+
+
 @njit(cache=True, nogil=True, inline="always")
 def _offer(
     best: Int, winner: Int, at: Int, whole: Int, share: float, origin: Int

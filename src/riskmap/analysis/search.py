@@ -68,8 +68,13 @@ class _Pool:
                 return work
         return kernels.new_workspace(labels)
 
-    def give(self, work: kernels.Workspace, count: int) -> None:
-        """Take a workspace back, with the labels that its search touched."""
+    def give(self, work: kernels.Workspace, count: int, *, junctions: bool = False) -> None:
+        """Take a workspace back, with the labels that its search touched.
+
+        `junctions`: those of a search over arcs, which keeps more of them than their times.
+        """
+        if junctions:
+            kernels.reset_junctions(work.touched, count, work.parent, work.following, work.previous)
         kernels.reset(work.touched, count, work.dist_ms, work.source, work.parent)
         if len(self._free) < self.MOST:
             self._free.append(work)
@@ -110,7 +115,7 @@ class TravelTimes:
             weakref.finalize(self, _pool.give, self._labels, self._count)
         else:
             self._count = self._node_count = self._search_nodes()
-        weakref.finalize(self, _pool.give, self._nodes, self._node_count)
+        weakref.finalize(self, _pool.give, self._nodes, self._node_count, junctions=graph.has_turns)
 
     def _search_nodes(self) -> int:
         graph, side, starts = self.graph, self._arcs, self.starts
@@ -150,6 +155,9 @@ class TravelTimes:
             nodes.dist_ms,
             nodes.source,
             nodes.touched,
+            nodes.parent,
+            nodes.following,
+            nodes.previous,
             *self._labels,
         )
         return int(arcs), int(junctions)

@@ -47,6 +47,9 @@ def turn_search(
     node_ms: Array,
     node_source: Array,
     node_touched: Array,
+    first_via: Array,
+    first_ms: Array,
+    second_ms: Array,
     dist_ms: Array,
     source: Array,
     parent: Array,
@@ -75,6 +78,9 @@ def turn_search(
         Largest time that counts, below `UNREACHED`.
     node_ms, node_source, node_touched : int32[n]
         When each junction is reached; `UNREACHED` and -1 between searches.
+    first_via, first_ms, second_ms : int32[n]
+        The earliest arc into each junction after which nothing is banned, when it gets there, and
+        when the next by another road does; -1, `NOT_QUEUED` and -1 between searches.
     dist_ms, source, parent, following, previous, touched, bucket
         A `riskmap.analysis.kernels.Workspace` of arcs; `parent` is the arc that one came by.
 
@@ -85,7 +91,10 @@ def turn_search(
 
     Notes
     -----
-    The buckets are those of `riskmap.analysis.kernels.bounded_search`.
+    The buckets are those of `riskmap.analysis.kernels.bounded_search`. An arc that gets to a
+    junction later than another can offer it nothing but the way back along that other's road, which
+    that one may not take: so the arcs of a junction are looked at once or twice, not once for each
+    arc that leads there.
     """
     width = max(BUCKET_MS, limit_ms // MAX_BUCKETS + 1)
     count, nodes, queued, current = 0, 0, 0, 0
@@ -111,7 +120,9 @@ def turn_search(
             at = np.int64(start_ms[row]) + (share_ms(whole, rest) if rest > 0.0 else 0)
             node = edge_from[edge] if end == 0 else edge_to[edge]
             origin = row
+            popped = False
         else:
+            popped = True
             if queued == 0:
                 return count, nodes
             while bucket[current] < 0:
@@ -136,7 +147,30 @@ def turn_search(
                 nodes += 1
             node_ms[node], node_source[node] = at, origin
         dead_end = exits[node + 1] - exits[node] == 1
-        for arc in range(indptr[node], indptr[node + 1]):
+        low, high = indptr[node], indptr[node + 1]
+        if popped and not bound[via]:
+            earliest = first_ms[node]
+            if earliest == NOT_QUEUED:
+                first_ms[node], first_via[node] = at, via
+            else:
+                first = first_via[node]
+                if at < earliest or (at == earliest and origin < source[first]):
+                    if arc_edge[first] != arc_edge[via]:
+                        second_ms[node] = earliest
+                    first_ms[node], first_via[node] = at, via
+                else:
+                    # Equal times are let through: the lower source may win.
+                    if u_turns or dead_end or (-1 < second_ms[node] < at):
+                        continue
+                    edge = arc_edge[first]
+                    back = far_label[edge] if near_label[edge] == first else near_label[edge]
+                    if back < 0 or first == via:
+                        continue
+                    if second_ms[node] < 0:
+                        second_ms[node] = at
+                    second_ms[node] = min(second_ms[node], at)
+                    low, high = back, back + 1
+        for arc in range(low, high):
             if cost_ms[arc] == UNREACHED:
                 continue
             if via >= 0:
