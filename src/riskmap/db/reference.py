@@ -347,12 +347,19 @@ def _try_constraints(
     session.execute(text(f'DROP TABLE "{copy.name}"'))
 
 
+# A statement takes 65,535 values at most; no table here has more than 60 columns.
+_TRIED: Final = 1000
+
+
 def _fit(session: WriteSession, copy: Table, rows: dict[int, Row]) -> bool:
     if not rows:
         return True
+    some = list(rows.values())
     try:
         with session.connection.begin_nested():
-            session.execute(insert(copy), list(rows.values()))
+            # One statement each: a pipeline of them would complain on stderr when a row fails.
+            for first in range(0, len(some), _TRIED):
+                session.execute(insert(copy).values(some[first : first + _TRIED]))
     except IntegrityError:
         return False
     return True
