@@ -306,7 +306,7 @@ def _check_references(
         problems += [
             RowProblem(number, column, "tables.cell_reference", str(row[column]))
             for number, row in rows.items()
-            if row[column] not in known
+            if row[column] is not None and row[column] not in known
         ]
 
 
