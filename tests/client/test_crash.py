@@ -20,6 +20,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from api_help import eventually
 from cli_help import Place, a_place, call, session_of
 from conftest import connect
 
@@ -297,7 +298,7 @@ def test_the_service_without_its_database_and_after_a_kill() -> None:
 
             service.process.kill()
             service.process.wait()
-            assert session_of(service.process.pid) == []
+            eventually(lambda: session_of(service.process.pid) == [])
         with place.serving() as service:
             assert service.get(items).json()["features"] == before
             assert service.stop() in (0, 143)

@@ -64,7 +64,7 @@ def test_two_workers_on_another_server(
                 session.execute("GRANT SELECT ON risk_records TO riskmap_api")
             assert service.get(items).status == 200
             assert service.stop() in (0, 143)
-            assert session_of(service.process.pid) == []
+            eventually(lambda: session_of(service.process.pid) == [])
         with connect(cluster, name) as session:
             left = session.execute(
                 "SELECT count(*) FROM pg_stat_activity"
