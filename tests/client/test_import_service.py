@@ -191,7 +191,7 @@ def test_a_few_kills_end_in_one_copy(place: Place) -> None:
                 time.sleep(chance.uniform(0.0, takes))
                 service.process.kill()
                 service.process.wait()
-                eventually(lambda: session_of(service.process.pid) == [])
+                eventually(lambda leader=service.process.pid: session_of(leader) == [])
             finally:
                 service.end()
             left = state(session)
