@@ -21,7 +21,7 @@ from riskmap.analysis.response import (
     band_limits_ms,
     people_by_minute,
 )
-from riskmap.analysis.scene import Scene, arrivals_of, counts_of, geometries_of
+from riskmap.analysis.scene import Scene, arrivals_of, band_features
 from riskmap.analysis.search import TravelTimes
 from riskmap.analysis.starts import Starts, find_starts
 from riskmap.analysis.stopwatch import Stopwatch
@@ -154,25 +154,6 @@ def _features(
         surface = scene.surface(times)
         rings = contours(surface, scene.limits_ms)
         rings = rings if query.cutoff is Cutoff.DISKS else overlap.without_the_one_before(rings)
-    geometries = geometries_of(rings, scene)
     arrivals = arrivals_of(scene, times) if arrivals is None else arrivals
-    with scene.watch.stage("count"):
-        told = counts_of(scene, arrivals)
     begin_s = int(times.start_ms.min()) / MS_PER_S
-    found = [
-        {
-            "type": "Feature",
-            "geometry": geometry,
-            "properties": {
-                **named,
-                "minutes": minutes,
-                "travel_s": max(0.0, minutes * 60 - begin_s),
-                "area_km2": round(area.area_m2 / 1e6, 3),
-                **inside,
-            },
-        }
-        for minutes, area, geometry, inside in zip(
-            query.minutes, rings, geometries, told, strict=True
-        )
-    ]
-    return found[::-1]
+    return band_features(scene, rings, arrivals, named, begin_s)

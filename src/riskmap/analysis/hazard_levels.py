@@ -10,6 +10,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
+from riskmap.analysis.exposure_store import (
+    Exposure,
+    read_exposure,
+    read_sources,
+    read_tables,
+)
 from riskmap.analysis.gb18218 import (
     DEFAULT_EDITION,
     Chemical,
@@ -30,14 +36,7 @@ from riskmap.analysis.gb18218 import (
     weighted_of,
     whole_persons,
 )
-from riskmap.analysis.store import (
-    Exposure,
-    is_filled,
-    layer_revisions,
-    read_exposure,
-    read_sources,
-    read_tables,
-)
+from riskmap.analysis.store import is_filled, layer_revisions
 from riskmap.catalog.registry import Catalog
 from riskmap.catalog.spec import Layer, Role
 from riskmap.db.city import read_city

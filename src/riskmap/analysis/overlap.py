@@ -14,7 +14,7 @@ from shapely import MultiPolygon
 from riskmap.analysis.contours import trace
 from riskmap.analysis.polygons import Rings, Surface, contours
 from riskmap.analysis.response import Cutoff
-from riskmap.analysis.scene import Scene, counts_of, geometries_of
+from riskmap.analysis.scene import Scene, band_features
 from riskmap.analysis.search import TravelTimes
 from riskmap.analysis.starts import Starts
 from riskmap.roads.snap import positions_on
@@ -61,7 +61,7 @@ def nearest_features(scene: Scene, times: TravelTimes, starts: Starts) -> list[d
         surface = scene.surface(times)
         disks = [area.shape() for area in contours(surface, scene.limits_ms)]
         zone = _zones(scene, times, starts, surface)
-    features = []
+    features: list[dict[str, Any]] = []
     arrivals = {name: found.first_arrival(times, times.limit_ms) for name, found in
                 scene.anchors.items()}  # fmt: skip
     for start in range(len(starts)):
@@ -73,23 +73,7 @@ def nearest_features(scene: Scene, times: TravelTimes, starts: Starts) -> list[d
             name: np.where((who >= 0) & (starts.start[np.maximum(who, 0)] == start), ms, UNREACHED)
             for name, (ms, who) in arrivals.items()
         }
-        told = counts_of(scene, own)
-        geometries = geometries_of(areas, scene)
-        features += [
-            {
-                "type": "Feature",
-                "geometry": geometry,
-                "properties": {
-                    "start": start,
-                    "minutes": minutes,
-                    "area_km2": round(area.area_m2 / 1e6, 3),
-                    **inside,
-                },
-            }
-            for minutes, area, geometry, inside in zip(
-                scene.query.minutes, areas, geometries, told, strict=True
-            )
-        ][::-1]
+        features += band_features(scene, areas, own, {"start": start})
     return features
 
 
@@ -134,9 +118,8 @@ def count_features(scene: Scene, each: Sequence[TravelTimes]) -> list[dict[str, 
         name: np.sort(np.stack([found.arrival_ms(times) for times in each]), axis=0)
         for name, found in scene.anchors.items()
     }
-    features = []
+    features: list[dict[str, Any]] = []
     for n in range(1, len(each) + 1):
-        told = counts_of(scene, {name: ms[n - 1] for name, ms in arrivals.items()})
         areas = []
         for limit in scene.limits_ms:
             reaching = (stack <= limit).sum(axis=0).astype(np.int32)
@@ -145,22 +128,8 @@ def count_features(scene: Scene, each: Sequence[TravelTimes]) -> list[dict[str, 
             areas.append(Rings(xy * surfaces[0].cell_m + (x0, y0), first, owner))
         if all(len(area.owner) == 0 for area in areas):
             break
-        geometries = geometries_of(areas, scene)
-        features += [
-            {
-                "type": "Feature",
-                "geometry": geometry,
-                "properties": {
-                    "at_least": n,
-                    "minutes": minutes,
-                    "area_km2": round(area.area_m2 / 1e6, 3),
-                    **inside,
-                },
-            }
-            for minutes, area, geometry, inside in zip(
-                scene.query.minutes, areas, geometries, told, strict=True
-            )
-        ][::-1]
+        nth = {name: ms[n - 1] for name, ms in arrivals.items()}
+        features += band_features(scene, areas, nth, {"at_least": n})
     return features
 
 

@@ -17,13 +17,12 @@ from riskmap.analysis.coverage import (
     Teams,
     Way,
     first_arrivals,
-    teams_of,
 )
+from riskmap.analysis.covering import ways_of
 from riskmap.analysis.ground import Ground, Moment, facts
 from riskmap.analysis.response import METHOD, people_in
 from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.analysis.store import LayerRows
-from riskmap.catalog.spec import Role
 from riskmap.features.summary import RISK_ROLES
 from riskmap.units import MS_PER_S, UNREACHED
 
@@ -63,27 +62,8 @@ class Outcome:
 def outcome(ground: Ground, moment: Moment) -> Outcome:
     """Find who is first everywhere, for the free teams of a ground."""
     default = ground.network(moment, moment.default_profile)
-    layers = ground.catalog.with_role(Role.TEAM)
     risks = [layer for layer in ground.catalog.with_role(*RISK_ROLES) if layer.assessed]
-    targets = [ground.catalog.population, *risks]
-    while True:
-        bases = ground.anchored(layers, default)
-        teams = teams_of((bases[layer.id].rows for layer in layers), moment.phases)
-        ways = []
-        for profile in sorted({*teams.profile[teams.free], default.graph.profile}):
-            network = ground.network(moment, profile)
-            found = ground.anchored((*layers, *targets), network)
-            ways.append(
-                Way(
-                    network,
-                    [found[layer.id] for layer in layers],
-                    [found[layer.id] for layer in targets],
-                )
-            )
-        rows = [*teams.layers, *(one.rows for way in ways for one in way.anchors)]
-        # A change may be committed between two reads: then all is read again.
-        if len({(one.layer.id, one.revision) for one in rows}) == len(layers) + len(targets):
-            break
+    teams, ways = ways_of(ground, moment, default, [ground.catalog.population, *risks])
     people, *others = first_arrivals(teams, ways)
     return Outcome(moment, teams, ways, people, others)
 

@@ -107,3 +107,44 @@ def geometries_of(rings: Sequence[Rings], scene: Scene) -> list[orjson.Fragment]
             orjson.Fragment(multipolygon(xy, area.first, area.owner))
             for xy, area in zip(np.split(degrees, bounds), rings, strict=True)
         ]
+
+
+def band_features(
+    scene: Scene,
+    areas: Sequence[Rings],
+    arrivals: dict[str, Any],
+    named: dict[str, Any],
+    begin_s: float | None = None,
+) -> list[dict[str, Any]]:
+    """Return one feature for each band, the widest first so that maps stack them.
+
+    Parameters
+    ----------
+    areas
+        One for each of the query's minutes.
+    arrivals
+        When each feature of each layer is reached, milliseconds; see `arrivals_of`.
+    named
+        What every band says of itself before its minutes: which start, how many starts.
+    begin_s
+        When the first start moves, seconds after the alarm; None where it is not told.
+    """
+    geometries = geometries_of(areas, scene)
+    with scene.watch.stage("count"):
+        told = counts_of(scene, arrivals)
+    return [
+        {
+            "type": "Feature",
+            "geometry": geometry,
+            "properties": {
+                **named,
+                "minutes": minutes,
+                **({} if begin_s is None else {"travel_s": max(0.0, minutes * 60 - begin_s)}),
+                "area_km2": round(area.area_m2 / 1e6, 3),
+                **inside,
+            },
+        }
+        for minutes, area, geometry, inside in zip(
+            scene.query.minutes, areas, geometries, told, strict=True
+        )
+    ][::-1]

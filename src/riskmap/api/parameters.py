@@ -185,6 +185,15 @@ LANG: Final = _shared(
 )
 
 
+def forms(*names: str) -> Parameter:
+    """Return the parameter that chooses among some formats."""
+    return Parameter(
+        "f",
+        {"type": "string", "enum": list(names)},
+        Text("答复的格式;缺省时看 Accept 头", "format of the answer; without it Accept decides"),
+    )
+
+
 def collection_id(layers: list[str]) -> Parameter:
     """Return the part of paths that names a layer."""
     return Parameter(
