@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
 
@@ -16,6 +17,7 @@ from riskmap.roads.folder import StoredGraphError
 from riskmap.roads.graph import _ARRAYS, RoadGraph, build_graph
 from riskmap.roads.ordering import hilbert_index, weak_components
 from riskmap.roads.snap import Snapper
+from riskmap.units import UNREACHED
 
 
 def test_the_hilbert_curve_goes_from_neighbour_to_neighbour():
@@ -166,3 +168,52 @@ def test_snapping():
     assert found.found.tolist() == [True] * 5 + [False] * 2
     with pytest.raises(InputError):
         Snapper(graph).snap([[0, 0]], 0.0)
+
+
+def test_snapping_agrees_with_geos_over_many_cells(tmp_path):
+    rng = np.random.default_rng(8)
+    count, place = 400, rng.uniform(0, 6000, (150, 2)).round()
+    ends = rng.integers(0, len(place), (count, 2))
+    # A loop of two straight lines there and back would be as near at two places of its length.
+    ends[:, 1] = np.where(ends[:, 0] == ends[:, 1], (ends[:, 0] + 1) % len(place), ends[:, 1])
+    middle = place[ends].mean(axis=1) + rng.normal(0, 200, (count, 2))
+    xy = np.stack([place[ends[:, 0]], middle, place[ends[:, 1]]], axis=1).reshape(-1, 2)
+    forward = np.where(rng.random(count) < 0.1, UNREACHED, 1000)
+    build_graph(
+        revision="r", profile="p", srid=32650, edge_id=np.arange(count), from_node=ends[:, 0],
+        to_node=ends[:, 1], xy=xy, offsets=np.arange(count + 1) * 3, length_m=np.ones(count),
+        forward_ms=forward, backward_ms=np.full(count, UNREACHED),
+    ).save(tmp_path / "graph")  # fmt: skip
+    graph = RoadGraph.load(tmp_path / "graph")
+    assert "grid" in graph.__dict__, "mapped, not made again"
+    usable = np.flatnonzero(graph.forward_ms != UNREACHED)
+    lines = shapely.linestrings(graph.xy.reshape(-1, 3, 2)[usable])
+    places = np.vstack([rng.uniform(-3000, 9000, (2000, 2)), place])
+    for limit_m in (40.0, 300.0, 5000.0):
+        found = Snapper(graph).snap(places, limit_m)
+        (row, hit), metres = shapely.STRtree(lines).query_nearest(
+            shapely.points(places), max_distance=limit_m, return_distance=True
+        )
+        first = np.unique(row[np.lexsort((hit, row))], return_index=True)[1]
+        row, hit, metres = (a[np.lexsort((hit, row))][first] for a in (row, hit, metres))
+        assert np.flatnonzero(found.found).tolist() == row.tolist()
+        # Of equally near ones (a place at a junction) the lowest.
+        assert found.edge[row].tolist() == usable[hit].tolist()
+        np.testing.assert_allclose(found.distance_m[row], metres, atol=1e-6)
+        share = shapely.line_locate_point(lines[hit], shapely.points(places[row]), normalized=True)
+        np.testing.assert_allclose(found.fraction[row], share, atol=1e-9)
+        foot = shapely.line_interpolate_point(lines[hit], share, normalized=True)
+        np.testing.assert_allclose(found.xy[row], shapely.get_coordinates(foot), atol=1e-6)
+
+
+def test_beside_a_road_where_nobody_stops_the_next_street_counts():
+    graph = build_graph(
+        revision="r", profile="p", srid=32650, edge_id=[1, 2], from_node=[1, 3], to_node=[2, 4],
+        xy=[[0, 0], [1000, 0], [0, 300], [1000, 300]], offsets=[0, 2, 4], length_m=[1000, 1000],
+        forward_ms=[1, 1], backward_ms=[1, 1], stops=[False, True],
+    )  # fmt: skip
+    found = Snapper(graph).snap([[500, 20.0], [500, 20.5], [500, -20.5]], 310.0)
+    assert graph.edge_id[found.edge[:2]].tolist() == [1, 2]
+    np.testing.assert_allclose(found.distance_m[:2], [20.0, 279.5])
+    assert found.edge[2] == -1
+    assert Snapper(graph).snap([[500, 10.0]], 9.0).edge.tolist() == [-1]

@@ -10,7 +10,6 @@ nobody.
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
@@ -31,7 +30,6 @@ from riskmap.errors import InputError
 from riskmap.features.summary import STATUS
 from riskmap.i18n import say
 from riskmap.roads.closing import touched_edges
-from riskmap.roads.edge_grid import EdgeGrid, edge_grid
 from riskmap.roads.graph import RoadGraph
 from riskmap.roads.graphs import Network
 from riskmap.roads.hours import at_hour
@@ -42,15 +40,6 @@ from riskmap.units import UNREACHED
 Warning_ = dict[str, Any]
 _OFF: Final = "off"
 _FIELDS: Final = frozenset(one.name for one in fields(Anchors))
-_grids: weakref.WeakKeyDictionary[RoadGraph, EdgeGrid] = weakref.WeakKeyDictionary()
-
-
-def grid_of(graph: RoadGraph) -> EdgeGrid:
-    """Return the grid over a graph's edges, made once; the times of the graph do not matter."""
-    found = _grids.get(graph)
-    if found is None:
-        found = _grids[graph] = edge_grid(graph.xy, graph.offsets)
-    return found
 
 
 def warning(key: str, **values: object) -> Warning_:
@@ -158,7 +147,7 @@ def apply(scenario: Scenario, network: Network, facts: RoadFacts) -> ChangedNetw
 def _touched(network: Network, shape: shapely.Geometry) -> npt.NDArray[np.bool_]:
     graph = network.graph
     local: Any = shapely.transform(shape, network.to_local)
-    return touched_edges(graph.xy, graph.offsets, grid_of(graph), local)
+    return touched_edges(graph.xy, graph.offsets, graph.grid, local)
 
 
 class ChangedGround(Ground):

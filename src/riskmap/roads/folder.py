@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from riskmap.errors import UnavailableError
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 _META: Final = "meta.json"
 
 

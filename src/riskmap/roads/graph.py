@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from riskmap.errors import InputError
+from riskmap.roads.edge_grid import EdgeGrid, edge_grid
 from riskmap.roads.folder import StoredGraphError, read_folder, write_folder
 from riskmap.roads.ordering import banned_turns, compressed_arcs, hilbert_index
 from riskmap.units import UNREACHED
@@ -142,6 +143,14 @@ class RoadGraph:
         return not self.u_turns or len(self.banned) > 0
 
     @cached_property
+    def grid(self) -> EdgeGrid:
+        """The edges by place; it is kept with a saved graph."""
+        found = edge_grid(self.xy, self.offsets)
+        for name in _GRID_ARRAYS:
+            getattr(found, name).flags.writeable = False
+        return found
+
+    @cached_property
     def _node_order(self) -> Ids:
         return np.argsort(self.node_id)
 
@@ -249,7 +258,10 @@ class RoadGraph:
         """
         meta = {name: getattr(self, name) for name in _META}
         counts = {"nodes": self.node_count, "edges": self.edge_count, "arcs": len(self.head)}
-        write_folder(folder, {name: getattr(self, name) for name in _ARRAYS}, meta | counts)
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        grid = self.grid._asdict()
+        arrays |= {f"grid_{name}": grid.pop(name) for name in _GRID_ARRAYS}
+        write_folder(folder, arrays, meta | counts | {"grid": grid})
 
     @classmethod
     def load(cls, folder: Path) -> RoadGraph:
@@ -266,7 +278,10 @@ class RoadGraph:
             known |= {"classes": tuple(meta["classes"])}
             known |= {name: arrays[name] for name in _ARRAYS}
             graph = cls(**known)
-        except KeyError as error:
+            placed: dict[str, Any] = {name: arrays[f"grid_{name}"] for name in _GRID_ARRAYS}
+            # As if it had been asked for already: cached_property looks there first.
+            graph.__dict__["grid"] = EdgeGrid(**meta["grid"], **placed)
+        except (KeyError, TypeError) as error:
             raise StoredGraphError(
                 "roads.graph_damaged", parameter=str(folder), reason=repr(error)
             ) from error
@@ -276,6 +291,7 @@ class RoadGraph:
 
 
 _META = ("revision", "profile", "srid", "u_turns", "classes")
+_GRID_ARRAYS = ("indptr", "edge")
 _ARRAYS = tuple(f.name for f in fields(RoadGraph) if f.name not in _META)
 
 
