@@ -204,9 +204,9 @@ class TravelTimes:
         ms, source = kernels.arrivals(*given)
         return ms, source
 
-    def reached_edges(self) -> ReachedEdges:
-        """Return the reached parts of all edges; they feed the drawing."""
-        given: Any = (*self.kernel_input, self.entered_edges)
+    def reached_edges(self, edge: Ints | None = None) -> ReachedEdges:
+        """Return the reached parts of some edges, each given once; None: of all."""
+        given: Any = (*self.kernel_input, self.entered_edges if edge is None else edge)
         count, *arrays = reached_parts(*given)
         return ReachedEdges(*(array[:count] for array in arrays))
 
@@ -220,16 +220,25 @@ class TravelTimes:
             self.graph.has_turns,
             side.indptr,
             side.edge,
-            side.forward,
-            side.ahead,
+            side.cost_ms,
+            self._begun[0],
+            self.graph.edge_count,
+        )
+        return found
+
+    @property
+    def entering(self) -> Any:
+        """When edges are entered at their ends, as `riskmap.analysis.raster.survey` takes it."""
+        side, labels = self._arcs, self._labels
+        return (
             labels.dist_ms,
             side.near_label,
             side.far_label,
             side.out_ms,
             side.back_ms,
             self._begun[0],
+            self.limit_ms,
         )
-        return found
 
     @cached_property
     def _begun(self) -> tuple[npt.NDArray[Any], ...]:
