@@ -142,8 +142,12 @@ class RoadGraph:
 
     @property
     def has_turns(self) -> bool:
-        """Whether the way one came by matters at a junction: then arcs are searched, not nodes."""
-        return not self.u_turns or len(self.banned) > 0
+        """Whether the way one came by matters at a junction.
+
+        That one may not turn round does not matter by itself: whoever comes back is later than
+        he was. It does where a ban makes one pass a junction and come back to it.
+        """
+        return len(self.banned) > 0
 
     @property
     def grid(self) -> EdgeGrid:
@@ -154,6 +158,19 @@ class RoadGraph:
             for name in _GRID_ARRAYS:
                 getattr(found, name).flags.writeable = False
         return found
+
+    def twin(self, *, reverse: bool = False) -> Ints:
+        """Return the arc of the other direction of each arc's edge, int32[a], -1 for none."""
+        name = "rev_forward_arc" if reverse else "forward_arc"
+        ahead, back = getattr(self, name), getattr(self, name.replace("forward", "backward"))
+        made: tuple[Ints, Ints] | None = self.kept.get(name)
+        if made is None or made[0] is not ahead:
+            found = np.full(len(self.head), -1, dtype=np.int32)
+            both = np.flatnonzero((ahead >= 0) & (back >= 0))
+            found[ahead[both]], found[back[both]] = back[both], ahead[both]
+            found.flags.writeable = False
+            made = self.kept[name] = (ahead, found)
+        return made[1]
 
     @cached_property
     def _node_order(self) -> Ids:
