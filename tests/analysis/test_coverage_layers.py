@@ -396,3 +396,27 @@ def test_a_scenario_counts_too(served: Served) -> None:
     assert answer.status_code == 200, answer.text
     assert answer.json()["total"] == {"count": 3, "covered": 1}
     assert ask(served, layer=HAZARDS)["total"] == {"count": 3, "covered": 2}
+    posted = served.client.post(PATH, json={"layer": [HAZARDS], "scenario": gone})
+    assert posted.json()["total"] == {"count": 3, "covered": 1}
+
+
+def test_a_run_keeps_its_scenario_when_the_stored_one_is_gone(served: Served) -> None:
+    ids = {one["properties"]["code"]: one["id"] for one in served.items("rescue-teams")}
+    gone = {"teams_removed": [{"layer": "rescue-teams", "id": ids["C"]}]}
+    keyed = served.headers("analyst")
+    stored = served.client.post(
+        "/analysis/scenarios", json={"name": "C is away", "scenario": gone}, headers=keyed
+    )
+    number = stored.json()["id"]
+    made = run(served, layer=[HAZARDS], scenario=number)
+    inline = run(served, layer=[HAZARDS], scenario=gone)
+    assert made["checksum"] == inline["checksum"]
+    assert made["checksum"] != run(served, layer=[HAZARDS])["checksum"]
+    assert made["parameters"]["scenario"]["teams_removed"] == gone["teams_removed"]
+    tag = {"If-Match": stored.headers["etag"]}
+    deleted = served.client.delete(f"/analysis/scenarios/{number}", headers=keyed | tag)
+    assert deleted.status_code == 204
+    told = served.get(f"{RUNS}/{made['id']}/reproduce").json()
+    assert told["same"] is True
+    unknown = served.client.post(RUNS, json={"scenario": number}, headers=keyed)
+    assert (unknown.status_code, unknown.json()["parameter"]) == (404, "scenario")

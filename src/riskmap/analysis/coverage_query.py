@@ -125,8 +125,9 @@ class LayersQuery:
 
     @staticmethod
     def from_json(found: dict[str, Any]) -> LayersQuery:
-        """Read what `to_json` made."""
+        """Read what `to_json` made; the scenario beside it is no part of the query."""
         when = found["when"]
+        found = {name: value for name, value in found.items() if name != "scenario"}
         return LayersQuery(
             **{
                 **found,

@@ -83,6 +83,21 @@ def checked_scenario(ground: Ground, content: Any, datum: Datum = Datum.WGS84) -
     return _existing(scenario, edges, teams, strict=True)[0]
 
 
+def content_of(ground: Ground, value: Any) -> dict[str, Any] | None:
+    """Return what a scenario says, in WGS 84, to be kept with what is computed under it.
+
+    A stored one may be changed or deleted later; see `ground_for` for `value` and what is raised.
+    """
+    if isinstance(value, str):
+        value = _decoded(value)
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        return checked_scenario(ground, value).to_json()
+    with ground.database.read() as session:
+        return find_scenario(session, whole(value, "scenario", _MAX_ID)).content
+
+
 def _check_kinds(ground: Ground, moment: Moment, scenario: Scenario) -> None:
     for one in scenario.teams_added:
         ground.check_kind(moment, one.fields.get("kind"))

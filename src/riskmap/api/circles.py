@@ -24,9 +24,12 @@ from riskmap.analysis.response import (
     Overlap,
     ResponseQuery,
 )
+from riskmap.analysis.service import AnalysisService
 from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.api.analysis import answer, read_city_datum
 from riskmap.api.deps import Ctx, integer, number, parameters
+from riskmap.api.links import GEOJSON
+from riskmap.catalog.registry import Catalog
 from riskmap.crs.datum import Datum, place_in_wgs84
 from riskmap.errors import InputError, NotFoundError
 from riskmap.features import cql2
@@ -110,19 +113,26 @@ def _pair(text: str, row: int) -> tuple[float, float]:
 
 
 def _circle(ctx: Ctx, body: CircleBody) -> Response:
-    datum = read_city_datum(ctx, body.datum)
     form = _one_of("f", body.f, ("geojson", "csv"))
-    query = _query(ctx, body, datum)
     watch = Stopwatch()
-    with watch.stage("scenario"):
-        analysis = ctx.analysis.under(body.scenario, datum)
-    found = analysis.circle(query, watch, datum)
+    found, datum = told(ctx.analysis, body, watch)
     if form == "csv":
         return _table(found, watch)
-    return answer(found, "application/geo+json", watch, datum)
+    return answer(found, GEOJSON, watch, datum)
 
 
-def _query(ctx: Ctx, body: CircleBody, datum: Datum) -> ResponseQuery:
+def told(
+    analysis: AnalysisService, body: CircleBody, watch: Stopwatch
+) -> tuple[dict[str, Any], Datum]:
+    """Answer a question; say in which datum the caller wants it."""
+    datum = read_city_datum(analysis.ground, body.datum)
+    query = _query(analysis.ground.catalog, body, datum)
+    with watch.stage("scenario"):
+        analysis = analysis.under(body.scenario, datum)
+    return analysis.circle(query, watch, datum), datum
+
+
+def _query(catalog: Catalog, body: CircleBody, datum: Datum) -> ResponseQuery:
     if len(body.points) > MAX_STARTS:
         raise InputError("response.starts", parameter="points", most=MAX_STARTS)
     if (body.day_type is None) != (body.hour is None):
@@ -134,7 +144,7 @@ def _query(ctx: Ctx, body: CircleBody, datum: Datum) -> ResponseQuery:
             for row, point in enumerate(body.points)
         ),
         features=tuple(body.features),
-        selection=_selection(ctx, body),
+        selection=_selection(catalog, body),
         minutes=tuple(body.minutes),
         kind=body.kind,
         profile=body.profile,
@@ -151,12 +161,12 @@ def _query(ctx: Ctx, body: CircleBody, datum: Datum) -> ResponseQuery:
     )
 
 
-def _selection(ctx: Ctx, body: CircleBody) -> FeatureQuery | None:
+def _selection(catalog: Catalog, body: CircleBody) -> FeatureQuery | None:
     if body.layer is None:
         if body.filter is not None:
             raise InputError("parameter.missing", parameter="layer")
         return None
-    layer = ctx.catalog.get(body.layer)
+    layer = catalog.get(body.layer)
     if layer is None:
         raise NotFoundError("response.layer", parameter="layer", value=body.layer[:60])
     fields = {field.name: field for field in layer.visible(restricted=False)}
