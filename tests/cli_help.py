@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,7 @@ RISKMAP = (sys.executable, "-m", "riskmap.cli.main")
 SOURCE = Path(__file__).parents[1] / "src"
 # Not a limit of speed: what hangs for ever should fail and not stop the run.
 PATIENCE_S = 300
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,11 @@ class Place:
         named = {f"RISKMAP_{name}": value for name, value in variables.items()}
         return Place(self.cwd, {**self.variables, **named})
 
-    def start(self, *arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
+    def start(self, *arguments: str | Path, session: bool = False) -> subprocess.Popen[str]:
+        """Start a command; `session`: as the leader of a session of its own."""
+        if all(name.startswith("RISKMAP_") for name in self.variables):
+            return Forked(self, arguments, session=session)
+        # What Python itself reads at its start needs a start.
         return subprocess.Popen(
             [*RISKMAP, *arguments],
             cwd=self.cwd,
@@ -90,15 +97,16 @@ class Place:
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
-            **options,
+            start_new_session=session,
         )
 
     def run(self, *arguments: str | Path) -> Answer:
-        if all(name.startswith("RISKMAP_") for name in self.variables):
-            return _zygote().run(self, arguments)
-        # What Python itself reads at its start needs a start.
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=PATIENCE_S)
+        try:
+            out, err = process.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
         return Answer(process.returncode, out, err)
 
     def done(self, *arguments: str | Path) -> Answer:
@@ -129,43 +137,68 @@ class Zygote:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._process = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("cli_zygote.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(SOURCE)},
-            text=True,
-        )
+        self._socket, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with its:
+            self._process = subprocess.Popen(
+                [sys.executable, Path(__file__).with_name("cli_zygote.py")],
+                stdin=its,
+                env={**os.environ, "PYTHONPATH": str(SOURCE)},
+            )
 
-    def run(self, place: Place, arguments: tuple[str | Path, ...]) -> Answer:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        with (
-            self._lock,
-            tempfile.NamedTemporaryFile("r", encoding="utf-8") as out,
-            tempfile.NamedTemporaryFile("r", encoding="utf-8") as err,
-        ):
-            wanted = {
-                "cwd": str(place.cwd),
-                "environment": place.environment,
-                "arguments": [str(one) for one in arguments],
-                "out": out.name,
-                "err": err.name,
-            }
-            self._process.stdin.write(json.dumps(wanted) + "\n")
-            self._process.stdin.flush()
-            child = int(self._process.stdout.readline())
-            too_late = threading.Timer(PATIENCE_S, os.kill, (child, signal.SIGKILL))
-            too_late.start()
-            try:
-                code = int(self._process.stdout.readline())
-            finally:
-                too_late.cancel()
-            return Answer(code, out.read(), err.read())
+    def fork(self, wanted: Mapping[str, Any], files: list[int]) -> int:
+        """Let it become a command, which is then a child of ours."""
+        with self._lock, _adopting():
+            socket.send_fds(self._socket, [json.dumps(wanted).encode()], files)
+            said = self._socket.recv(64)
+            assert said, f"cli_zygote.py ended: {self._process.wait()}"
+            assert self._socket.recv(64) == b"."
+            return int(said)
+
+
+@contextmanager
+def _adopting() -> Iterator[None]:
+    """Be, for a moment, the parent of whom a grandchild leaves behind.
+
+    No longer: processes whose parent was killed are to go where they go without us.
+    """
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        libc.prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
 @cache
 def _zygote() -> Zygote:
     return Zygote()
+
+
+class Forked(subprocess.Popen[str]):
+    """A command that the zygote became; else a `Popen` as any other."""
+
+    def __init__(self, place: Place, arguments: tuple[str | Path, ...], *, session: bool) -> None:
+        self._wanted = {
+            "cwd": str(place.cwd),
+            "environment": place.environment,
+            "arguments": [str(one) for one in arguments],
+            "session": session,
+        }
+        super().__init__(
+            [*RISKMAP, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def _execute_child(self, *given: Any) -> None:
+        """Start it where Popen would fork; the six pipe ends stand tenth in Python 3.11 to 3.14."""
+        ends = given[10:16]
+        stdin, _, _, stdout, _, stderr = ends
+        self.pid = _zygote().fork(self._wanted, [stdin, stdout, stderr])
+        self._child_created = True
+        self._close_pipe_fds(*ends)
 
 
 @contextmanager
@@ -198,7 +231,7 @@ class Service:
     """A running `riskmap serve` on a free port."""
 
     def __init__(self, place: Place) -> None:
-        self.process = place.set(PORT="0").start("serve", start_new_session=True)
+        self.process = place.set(PORT="0").start("serve", session=True)
         self.lines: list[str] = []
         self._address: str | None = None
         self._reader = threading.Thread(target=self._read, daemon=True)
