@@ -108,10 +108,14 @@ def open_database(cluster: Cluster, name: str) -> Database:
 
 
 def copy_of(cluster: Cluster, template: str, name: str) -> None:
-    """Make a database as a copy of another to which nobody is connected."""
+    """Make a database as a copy of another to which nobody is connected.
+
+    File by file, which asks for a checkpoint: without fsync that costs little, and the other way,
+    by way of the log, takes 0.2 s and not 0.06.
+    """
     with connect(cluster) as session:
         session.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
                 sql.Identifier(name), sql.Identifier(template)
             )
         )
