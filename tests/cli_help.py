@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,12 +22,11 @@ from typing import Any
 
 from riskmap.db.cluster import Cluster
 from riskmap.settings import Settings
+from zygote import SOURCE, Forked, Zygote
 
 RISKMAP = (sys.executable, "-m", "riskmap.cli.main")
-SOURCE = Path(__file__).parents[1] / "src"
 # Not a limit of speed: what hangs for ever should fail and not stop the run.
 PATIENCE_S = 300
-_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
 @dataclass(frozen=True)
@@ -86,10 +83,9 @@ class Place:
 
     def start(self, *arguments: str | Path, session: bool = False) -> subprocess.Popen[str]:
         """Start a command; `session`: as the leader of a session of its own."""
-        if all(name.startswith("RISKMAP_") for name in self.variables):
-            return Forked(self, arguments, session=session)
         # What Python itself reads at its start needs a start.
-        return subprocess.Popen(
+        forks = all(name.startswith("RISKMAP_") for name in self.variables)
+        return (Command if forks else subprocess.Popen)(
             [*RISKMAP, *arguments],
             cwd=self.cwd,
             env=self.environment,
@@ -132,73 +128,10 @@ class Place:
             service.end()
 
 
-class Zygote:
-    """The process that forks itself for each command (`cli_zygote`)."""
+class Command(Forked):
+    """A command that the zygote became."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._socket, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with its:
-            self._process = subprocess.Popen(
-                [sys.executable, Path(__file__).with_name("cli_zygote.py")],
-                stdin=its,
-                env={**os.environ, "PYTHONPATH": str(SOURCE)},
-            )
-
-    def fork(self, wanted: Mapping[str, Any], files: list[int]) -> int:
-        """Let it become a command, which is then a child of ours."""
-        with self._lock, _adopting():
-            socket.send_fds(self._socket, [json.dumps(wanted).encode()], files)
-            said = self._socket.recv(64)
-            assert said, f"cli_zygote.py ended: {self._process.wait()}"
-            assert self._socket.recv(64) == b"."
-            return int(said)
-
-
-@contextmanager
-def _adopting() -> Iterator[None]:
-    """Be, for a moment, the parent of whom a grandchild leaves behind.
-
-    No longer: processes whose parent was killed are to go where they go without us.
-    """
-    libc = ctypes.CDLL(None)
-    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    try:
-        yield
-    finally:
-        libc.prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
-
-
-@cache
-def _zygote() -> Zygote:
-    return Zygote()
-
-
-class Forked(subprocess.Popen[str]):
-    """A command that the zygote became; else a `Popen` as any other."""
-
-    def __init__(self, place: Place, arguments: tuple[str | Path, ...], *, session: bool) -> None:
-        self._wanted = {
-            "cwd": str(place.cwd),
-            "environment": place.environment,
-            "arguments": [str(one) for one in arguments],
-            "session": session,
-        }
-        super().__init__(
-            [*RISKMAP, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def _execute_child(self, *given: Any) -> None:
-        """Start it where Popen would fork; the six pipe ends stand tenth in Python 3.11 to 3.14."""
-        ends = given[10:16]
-        stdin, _, _, stdout, _, stderr = ends
-        self.pid = _zygote().fork(self._wanted, [stdin, stdout, stderr])
-        self._child_created = True
-        self._close_pipe_fds(*ends)
+    zygote = staticmethod(cache(lambda: Zygote("cli_zygote.py")))
 
 
 @contextmanager

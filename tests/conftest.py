@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import subprocess
 import tempfile
 from collections.abc import Callable, Generator, Iterator
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -18,8 +20,10 @@ from riskmap.db.city import City, write_city
 from riskmap.db.cluster import Cluster
 from riskmap.db.migrate import migrate
 from riskmap.db.sessions import Actor, Database
+from riskmap.ingest import process
 from riskmap.settings import Settings
 from riskmap.units import Bbox
+from zygote import Forked, Zygote
 
 # A shell that starts the tests in the background has them ignore these, and their children, too.
 for _number, _usual in (
@@ -151,6 +155,33 @@ def city(database: Database) -> City:
     with database.own(Actor("test")) as session:
         write_city(session, TEST_CITY)
     return TEST_CITY
+
+
+class Reader(Forked):
+    """The process that reads a foreign file, forked."""
+
+    zygote = staticmethod(cache(lambda: Zygote("reader_zygote.py")))
+
+
+class _Subprocess:
+    """The module, with another Popen."""
+
+    Popen = Reader
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(subprocess, name)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forked_readers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fork the process that reads a file where many files are imported.
+
+    The reader's own tests (unit) start it as it is started, and so does every service and command.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.parent.name in ("analysis", "api", "db"):
+            patch.setattr(process, "subprocess", _Subprocess())
+        yield
 
 
 def shared_data(*parts: str) -> Path:
