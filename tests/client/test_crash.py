@@ -230,7 +230,7 @@ def kill_postgres(place: Place) -> None:
 
 def prove(kills: int, subjects: list[Subject]) -> Counter[str]:
     chance = random.Random(SEED)
-    with a_place() as place:
+    with a_place(made=True) as place:
         place.done(
             *("city", "init", "--name", "测试市", "--bbox=120,36,121,37", "--crs", "EPSG:4549")
         )
@@ -276,7 +276,7 @@ def test_many_kills(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_service_without_its_database_and_after_a_kill() -> None:
-    with a_place() as place:
+    with a_place(made=True) as place:
         place.done(
             *("city", "init", "--name", "测试市", "--bbox=120,36,121,37", "--crs", "EPSG:4549")
         )

@@ -78,7 +78,7 @@ def sizes(found: dict[str, Any]) -> set[int]:
 @pytest.fixture(scope="module")
 def tiny() -> Iterator[tuple[Place, Answer]]:
     """A place that holds the tiny city, and what its load said."""
-    with a_place() as place:
+    with a_place(made=True) as place:
         folder = write_city(place.cwd / "files")
         yield place, place.done("demo", "load", "--files", folder)
 

@@ -45,7 +45,7 @@ def write(folder: Path, version: int, rows: int = ROWS) -> Path:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
-    with a_place() as found:
+    with a_place(made=True) as found:
         found.done(
             *("city", "init", "--name", "测试市", "--bbox=120,36,121,37", "--crs", "EPSG:4549")
         )
