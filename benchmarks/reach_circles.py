@@ -51,9 +51,12 @@ def circles(
     for row, counts in clock.turns(report, len(origins)):
         start, junction = origins.one(row), origins.junction(row)
         text = clock("circle", staged, clock, bench, origins, row, cell_m)
-        clock("with turns", ours.find, turned, start, LIMIT_MS)
-        clock("partial", ours.find, plain, start, LIMIT_MS)
-        clock("node", ours.find, plain, junction, LIMIT_MS)
+        for name, graph, origin in (
+            ("with turns", turned, start), ("partial", plain, start), ("node", plain, junction)
+        ):  # fmt: skip
+            # Once before: whoever searches second finds the graph in the processor's cache.
+            ours.find(graph, origin, LIMIT_MS)
+            clock(name, ours.find, graph, origin, LIMIT_MS)
         if valhalla is not None:
             said = isochrone(valhalla, origins.lonlat[row], ours.MINUTES)
             clock.take("valhalla", said["ms"])

@@ -135,6 +135,44 @@ def test_random_graphs_with_bans_agree_with_a_plain_search(seed, u_turns):
     assert compared > 20
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_without_bans_it_does_not_matter_whether_one_may_turn_round(seed):
+    random = np.random.default_rng(seed)
+    nodes = int(random.integers(4, 40))
+    graph = random_graph(np.random.default_rng(seed), nodes, 2 * nodes, turns=[], u_turns=False)
+    assert not graph.has_turns
+    edge, share = int(random.integers(0, graph.edge_count)), float(random.uniform(0.05, 0.95))
+    for reverse in (False, True):
+        times = search(graph, positions_on(graph, [edge], [share]), [0], 5000, reverse=reverse)
+        expected = oracle(graph, set(), (edge, share), 5000, reverse)
+        np.testing.assert_array_equal(times.node_ms, expected)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_of_several_starts_the_earliest_counts_and_of_equal_ones_the_lowest(seed):
+    random = np.random.default_rng(seed)
+    free = random_graph(np.random.default_rng(seed), 25, 55)
+    rows, _ = random_bans(np.random.default_rng(seed + 99), free, 20)
+    graph = random_graph(np.random.default_rng(seed), 25, 55, turns=rows, u_turns=False)
+    edges, shares = random.integers(0, graph.edge_count, 4), random.choice([0.0, 0.3, 1.0], 4)
+    clocks = random.choice([0, 0, 50], 4)
+    places = positions_on(
+        graph, random.integers(0, graph.edge_count, 90), random.choice([0, 0.2, 0.7, 1], 90)
+    )
+    for reverse in (False, True):
+        together = search(graph, positions_on(graph, edges, shares), clocks, 4000, reverse=reverse)
+        alone = np.array(
+            [
+                search(graph, positions_on(graph, [e], [s]), [c], 4000, reverse=reverse).at(places)
+                for e, s, c in zip(edges, shares, clocks, strict=True)
+            ]
+        )
+        best = alone.min(axis=0)
+        np.testing.assert_array_equal(together.at(places), best)
+        winner = np.where(best == UNREACHED, -1, alone.argmin(axis=0))
+        np.testing.assert_array_equal(together.source_at(places), winner)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_without_bans_arcs_and_nodes_find_the_same(seed):
     free = random_graph(np.random.default_rng(seed), 40, 90)

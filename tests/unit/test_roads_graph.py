@@ -185,7 +185,7 @@ def test_snapping_agrees_with_geos_over_many_cells(tmp_path):
         forward_ms=forward, backward_ms=np.full(count, UNREACHED),
     ).save(tmp_path / "graph")  # fmt: skip
     graph = RoadGraph.load(tmp_path / "graph")
-    assert "grid" in graph.__dict__, "mapped, not made again"
+    assert "grid" in graph.kept, "mapped, not made again"
     usable = np.flatnonzero(graph.forward_ms != UNREACHED)
     lines = shapely.linestrings(graph.xy.reshape(-1, 3, 2)[usable])
     places = np.vstack([rng.uniform(-3000, 9000, (2000, 2)), place])

@@ -136,19 +136,33 @@ class Anchors:
         return ~np.logical_or.reduceat(self.positions.found, self.first)
 
 
-def _places(shape: shapely.Geometry, step_m: float) -> npt.NDArray[np.float64]:
-    """Return points that stand for a shape: itself, or its outline and lines every `step_m`.
+def _places(
+    rows: LayerRows, network: Network, step_m: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return the points that stand for features, metres, the feature of each, and who is wide.
 
-    A polygon also gives a point inside, for the road that ends within it. An outline sampled
-    every 50 m lies within 25 m of any road that crosses it.
+    A point is itself, lines and outlines give one every `step_m` at most: so sampled, they lie
+    within half a step of any road that crosses them. A polygon also gives a point inside, for the
+    road that ends within it. Wide is what has a length or an area, bool[n].
     """
-    if shapely.get_dimensions(shape) == 0:
-        return shapely.get_coordinates(shape)
-    points = shapely.get_coordinates(shapely.segmentize(shape, step_m))
-    if shapely.get_dimensions(shape) == 2:
-        inside = shapely.get_coordinates(shapely.point_on_surface(shape))
-        points = np.vstack([points, inside])
-    return points
+    dimensions = shapely.get_dimensions(rows.shapes)
+    wide = dimensions > 0
+    points, owner = shapely.get_coordinates(rows.shapes[~wide], return_index=True)
+    xy, owners = [network.to_local(points)], [np.flatnonzero(~wide)[owner]]
+    if wide.any():
+        local = shapely.transform(rows.shapes[wide], network.to_local)
+        outline, owner = shapely.get_coordinates(
+            shapely.segmentize(local, step_m), return_index=True
+        )
+        areas = dimensions[wide] == 2
+        inside, within = shapely.get_coordinates(
+            shapely.point_on_surface(local[areas]), return_index=True
+        )
+        xy += [outline, inside]
+        owners += [np.flatnonzero(wide)[owner], np.flatnonzero(wide)[areas][within]]
+    everyone = np.concatenate(owners)
+    order = np.argsort(everyone, kind="stable")
+    return np.concatenate(xy)[order], everyone[order], wide
 
 
 def anchor(rows: LayerRows, network: Network, *, step_m: float = 50.0) -> Anchors:
@@ -157,17 +171,12 @@ def anchor(rows: LayerRows, network: Network, *, step_m: float = 50.0) -> Anchor
     Points snap to the nearest road. Lines and polygons are reached where they are first touched:
     every `step_m` of their outline is a candidate, and the earliest counts.
     """
-    local = shapely.transform(rows.shapes, network.to_local)
-    parts = [_places(shape, step_m) for shape in local]
-    counts = np.array([len(part) for part in parts], dtype=np.int64)
-    first = np.concatenate([[0], np.cumsum(counts)])[:-1].astype(np.int64)
-    places = np.vstack(parts) if parts else np.zeros((0, 2))
+    places, owner, wide = _places(rows, network, step_m)
+    first = np.searchsorted(owner, np.arange(len(rows)))
     positions = network.snapper.snap(places, MAX_SNAP_M)
     metres = np.nan_to_num(positions.distance_m, nan=0.0)
     access_ms = np.ceil(metres / OFF_ROAD_MPS * MS_PER_S).astype(np.int64)
     # Points of an area are not walked to from outside: touching the area is reaching it, and a
     # sample lies up to half a step from where the road really crosses the outline.
-    area = np.array([shapely.get_dimensions(shape) > 0 for shape in local], dtype=bool)
-    near = np.repeat(area, counts) & (metres <= step_m / 2)
-    access_ms[near] = 0
+    access_ms[wide[owner] & (metres <= step_m / 2)] = 0
     return Anchors(rows, network, positions, access_ms, first)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from riskmap.analysis.kernels import UNREACHED, Array, Int, arrival, share_ms
+from riskmap.analysis.kernels import UNREACHED, Array, Int, arrival, ascending, share_ms
 
 _HAIR: Final = 1e-9
 
@@ -59,14 +59,9 @@ def reached_edges(
     by_arc: bool,
     indptr: Array,
     arc_edge: Array,
-    arc_forward: Array,
-    ahead: bool,
-    label_ms: Array,
-    near_label: Array,
-    far_label: Array,
-    out_ms: Array,
-    back_ms: Array,
+    cost_ms: Array,
     start_edge: Array,
+    edges: Int,
 ) -> Array:
     """List every edge of which a part is reached, once, in time that follows what is reached.
 
@@ -74,13 +69,12 @@ def reached_edges(
     ----------
     touched, count
         The reached labels: nodes, or arcs if `by_arc`.
-    indptr, arc_edge, arc_forward, ahead
-        Arcs that leave each node, the edge of each, whether it runs along the edge's geometry, and
-        which of the two it does where it takes `out_ms`.
-    label_ms, near_label, far_label, out_ms, back_ms
-        See `riskmap.analysis.kernels.arrivals`.
+    indptr, arc_edge, cost_ms
+        Arcs that leave each node, the edge of each, and its time.
     start_edge
-        Edges of the starts, ascending.
+        Edges of the starts.
+    edges
+        How many edges there are.
 
     Returns
     -------
@@ -92,56 +86,19 @@ def reached_edges(
     for place in range(count):
         label = touched[place]
         room += 1 if by_arc else indptr[label + 1] - indptr[label]
-    edges = np.empty(room, np.int32)
-    found = 0
+    found = np.empty(room, np.int32)
+    size = 0
     for place in range(count):
         label = touched[place]
         first, last = (label, label + 1) if by_arc else (indptr[label], indptr[label + 1])
         for arc in range(first, last):
-            edge = arc_edge[arc]
-            if arc_forward[arc] != ahead:
-                # From both ends: the other end lists it.
-                if back_ms[edge] == UNREACHED or (
-                    out_ms[edge] != UNREACHED and label_ms[near_label[edge]] != UNREACHED
-                ):
-                    continue
-            elif out_ms[edge] == UNREACHED:
-                continue
-            edges[found] = edge
-            found += 1
-    for row in range(len(start_edge)):
-        edge = start_edge[row]
-        entered = (out_ms[edge] != UNREACHED and label_ms[near_label[edge]] != UNREACHED) or (
-            back_ms[edge] != UNREACHED and label_ms[far_label[edge]] != UNREACHED
-        )
-        if not entered and (row == 0 or start_edge[row - 1] != edge):
-            edges[found] = edge
-            found += 1
-    return _ascending(edges[:found])
-
-
-@njit(cache=True, nogil=True)
-def _ascending(values: Array) -> Array:
-    """Sort numbers from 0 up by eleven bits at a time: a sixth of the time of comparing them."""
-    other = np.empty_like(values)
-    most: Int = 0
-    for value in values:
-        most = max(most, value)
-    counts = np.empty(2049, np.int64)
-    shift = 0
-    while most >> shift > 0:
-        counts[:] = 0
-        for value in values:
-            counts[((value >> shift) & 2047) + 1] += 1
-        for digit in range(2048):
-            counts[digit + 1] += counts[digit]
-        for value in values:
-            digit = (value >> shift) & 2047
-            other[counts[digit]] = value
-            counts[digit] += 1
-        values, other = other, values
-        shift += 11
-    return values
+            if cost_ms[arc] != UNREACHED:
+                found[size] = arc_edge[arc]
+                size += 1
+    for edge in start_edge:
+        found[size] = edge
+        size += 1
+    return ascending(found, size, edges)
 
 
 @njit(cache=True, nogil=True)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +15,13 @@ from shapely import MultiPolygon
 
 from riskmap.analysis import raster
 from riskmap.analysis.contours import BEYOND_MS, enclosed, trace
+from riskmap.analysis.raster import kept_samples, samples_of
 from riskmap.analysis.search import TravelTimes
 from riskmap.errors import InputError
 from riskmap.roads.graph import RoadGraph
 from riskmap.units import UNREACHED
 
+CELL_M: Final = 75.0
 MAX_CELLS: Final = 4_000_000
 MIN_CELL_M: Final = 10.0
 WALK_MPS: Final = 1.4
@@ -117,7 +119,7 @@ def bands(
     times: TravelTimes,
     limits_ms: Sequence[int],
     *,
-    cell_m: float = 75.0,
+    cell_m: float = CELL_M,
     off_road_mps: float = WALK_MPS,
     off_road_max_m: float = OFF_ROAD_MAX_M,
     max_cells: int = MAX_CELLS,
@@ -186,36 +188,47 @@ def travel_surface(
     max_cells: int,
 ) -> Surface:
     """Return the travel-time raster that `bands` draws; the parameters are the same."""
-    parts = times.reached_edges()
+    wanted = times.entered_edges
+    # Of the usual cell all roads' points are kept; for any other they are made for this drawing.
+    kept = cell_m == CELL_M
+    samples = kept_samples(graph, cell_m) if kept else samples_of(graph, cell_m, wanted)
+    rows_of = wanted if kept else np.arange(len(wanted), dtype=np.int32)
+    far = np.iinfo(np.int64).max
+    bounds = np.array([far, far, -far, -far])
+    survey: Any = (samples, rows_of, wanted, *times.entering, bounds)
+    whole, partly = raster.survey(*survey)
     began = times.starts.found & (times.start_ms <= times.limit_ms)
     at_start = times.starts.xy[began]
-    box = np.array([np.inf, np.inf, -np.inf, -np.inf])
-    raster.extent(graph.xy, graph.offsets, parts.edge, graph.stops, box)
-    if len(at_start):
-        box[:2] = np.minimum(box[:2], at_start.min(axis=0))
-        box[2:] = np.maximum(box[2:], at_start.max(axis=0))
-    if not np.isfinite(box).all():
+    box = at_start if bounds[0] == far else np.vstack([bounds.reshape(2, 2) * cell_m, at_start])
+    if not len(box):
         return Surface(np.full((2, 2), UNREACHED, dtype=np.int32), 0.0, 0.0, cell_m)
+    low, high = box.min(axis=0), box.max(axis=0)
     cell = cell_m
     while True:
         reach_m = max(off_road_max_m, _OWN_CELLS * cell)
-        # A frame of unreached cells closes the contours.
-        pad = math.ceil(reach_m / cell) + 2
-        first = np.floor(box[:2] / cell).astype(np.int64) - pad
-        columns, rows = (np.ceil(box[2:] / cell).astype(np.int64) + pad + 1 - first).tolist()
+        # A frame of unreached cells closes the contours; a part may end a cell past the samples.
+        pad = math.ceil(reach_m / cell) + 3
+        first = np.floor(low / cell).astype(np.int64) - pad
+        columns, rows = (np.ceil(high / cell).astype(np.int64) + pad + 2 - first).tolist()
         if rows * columns <= max_cells:
             break
         cell *= max(1.01, math.sqrt(rows * columns / max_cells))
-        if columns <= 2 * pad + 4 and rows <= 2 * pad + 4:
+        if columns <= 2 * pad + 5 and rows <= 2 * pad + 5:
             break
+    if cell != cell_m:
+        samples, rows_of = samples_of(graph, cell, wanted), np.arange(len(wanted), dtype=np.int32)
     x0, y0 = float(first[0] * cell), float(first[1] * cell)
-    grid = np.full((rows, columns), UNREACHED, dtype=np.int32)
-    away_m = np.zeros(grid.shape, dtype=np.float32)
-    raster.stamp(
-        grid, away_m, x0, y0, cell, reach_m, graph.xy, graph.offsets, graph.planar_m, graph.stops,
-        *times.edge_ms, parts.edge, parts.fraction_start, parts.fraction_end, parts.ms_start,
-        parts.ms_end,
+    cells = np.full((rows, columns), raster.EMPTY)
+    place = (cells, *first, reach_m)
+    by_samples: Any = (*place, samples, rows_of, wanted, whole, *times.entering[:5])
+    raster.stamp(*by_samples)
+    parts = times.reached_edges(partly)
+    by_parts: Any = (
+        *place, cell, graph.xy, graph.offsets, graph.planar_m, graph.stops, *times.edge_ms,
+        parts.edge, parts.fraction_start, parts.fraction_end, parts.ms_start, parts.ms_end,
     )  # fmt: skip
+    raster.stamp_parts(*by_parts)
+    grid, away_m = raster.apart(cells)
     # A start on a closed road, or where nobody else can stop, reaches its own place.
     column, row = np.floor((at_start - (x0, y0)) / cell + 0.5).astype(np.int64).T
     np.minimum.at(grid, (row, column), times.start_ms[began])

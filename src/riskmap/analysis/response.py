@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from riskmap.analysis.polygons import MIN_CELL_M, OFF_ROAD_MAX_M
+from riskmap.analysis.polygons import CELL_M, MIN_CELL_M, OFF_ROAD_MAX_M
 from riskmap.analysis.store import MICRO, LayerRows, Phases
 from riskmap.catalog.spec import Role
 from riskmap.errors import InputError
@@ -24,7 +24,6 @@ from riskmap.units import MS_PER_S, Bbox, LonLat
 MAX_MINUTES: Final = 120.0
 MAX_BANDS: Final = 12
 MAX_STARTS: Final = 1000
-CELL_M: Final = 75.0
 METHOD: Final = "network_free_flow"
 # Speeds of an hour instead of the free ones.
 METHOD_HOUR: Final = "network_hour"

@@ -68,16 +68,21 @@ class _Pool:
                 return work
         return kernels.new_workspace(labels)
 
-    def give(self, work: kernels.Workspace, count: int, *, junctions: bool = False) -> None:
-        """Take a workspace back, with the labels that its search touched.
-
-        `junctions`: those of a search over arcs, which keeps more of them than their times.
-        """
-        if junctions:
-            kernels.reset_junctions(work.touched, count, work.parent, work.following, work.previous)
+    def give(self, work: kernels.Workspace, count: int) -> None:
+        """Take a workspace back, with the labels that its search touched."""
         kernels.reset(work.touched, count, work.dist_ms, work.source, work.parent)
         if len(self._free) < self.MOST:
             self._free.append(work)
+
+    def give_both(self, labels: kernels.Workspace, nodes: kernels.Workspace, *sizes: int) -> None:
+        """Take back those of a search with turns.
+
+        `sizes`: how many arcs and nodes it touched, and how many there are.
+        """
+        arcs_touched, nodes_touched, arcs, nodes_in_all = sizes
+        kernels.reset_arrivals(nodes.touched, nodes_touched, arcs, nodes_in_all, *labels[:3])
+        self.give(labels, arcs_touched)
+        self.give(nodes, nodes_touched)
 
 
 _pool = _Pool()
@@ -110,12 +115,14 @@ class TravelTimes:
         self._labels = self._nodes
         self._count = self._node_count = 0
         if graph.has_turns:
-            self._labels = _pool.take(len(graph.head))
-            self._count, self._node_count = self._search_arcs()
-            weakref.finalize(self, _pool.give, self._labels, self._count)
+            arcs, nodes = len(graph.head), graph.node_count
+            self._labels = _pool.take(arcs + 2 * nodes)
+            self._count, self._node_count = self._search_turns()
+            sizes = (self._count, self._node_count, arcs, nodes)
+            weakref.finalize(self, _pool.give_both, self._labels, self._nodes, *sizes)
         else:
             self._count = self._node_count = self._search_nodes()
-        weakref.finalize(self, _pool.give, self._nodes, self._node_count, junctions=graph.has_turns)
+            weakref.finalize(self, _pool.give, self._nodes, self._count)
 
     def _search_nodes(self) -> int:
         graph, side, starts = self.graph, self._arcs, self.starts
@@ -131,13 +138,13 @@ class TravelTimes:
         given: Any = (side.indptr, side.head, side.cost_ms, *seeds, self.limit_ms, *self._nodes)
         return int(kernels.bounded_search(*given))
 
-    def _search_arcs(self) -> tuple[int, int]:
+    def _search_turns(self) -> tuple[int, int]:
         graph, side, starts, nodes = self.graph, self._arcs, self.starts, self._nodes
         arcs, junctions = turn_search(
             side.indptr,
             side.head,
             side.cost_ms,
-            side.edge,
+            graph.twin(reverse=self.reverse),
             side.bound,
             side.banned,
             graph.indptr,
@@ -152,12 +159,10 @@ class TravelTimes:
             starts.fraction,
             self.start_ms,
             self.limit_ms,
-            nodes.dist_ms,
+            nodes.dist_ms[: graph.node_count],
             nodes.source,
             nodes.touched,
             nodes.parent,
-            nodes.following,
-            nodes.previous,
             *self._labels,
         )
         return int(arcs), int(junctions)
@@ -204,9 +209,9 @@ class TravelTimes:
         ms, source = kernels.arrivals(*given)
         return ms, source
 
-    def reached_edges(self) -> ReachedEdges:
-        """Return the reached parts of all edges; they feed the drawing."""
-        given: Any = (*self.kernel_input, self.entered_edges)
+    def reached_edges(self, edge: Ints | None = None) -> ReachedEdges:
+        """Return the reached parts of some edges, each given once; None: of all."""
+        given: Any = (*self.kernel_input, self.entered_edges if edge is None else edge)
         count, *arrays = reached_parts(*given)
         return ReachedEdges(*(array[:count] for array in arrays))
 
@@ -220,16 +225,25 @@ class TravelTimes:
             self.graph.has_turns,
             side.indptr,
             side.edge,
-            side.forward,
-            side.ahead,
+            side.cost_ms,
+            self._begun[0],
+            self.graph.edge_count,
+        )
+        return found
+
+    @property
+    def entering(self) -> Any:
+        """When edges are entered at their ends, as `riskmap.analysis.raster.survey` takes it."""
+        side, labels = self._arcs, self._labels
+        return (
             labels.dist_ms,
             side.near_label,
             side.far_label,
             side.out_ms,
             side.back_ms,
             self._begun[0],
+            self.limit_ms,
         )
-        return found
 
     @cached_property
     def _begun(self) -> tuple[npt.NDArray[Any], ...]:
@@ -392,8 +406,8 @@ def search(
 
     Notes
     -----
-    Threads may search at the same time. Where the graph has banned turns or forbids turning round
-    the search runs over arcs, otherwise over nodes, which finds the same in two thirds of the time.
+    Threads may search at the same time. Where the graph has banned turns it matters by what road
+    one comes to a junction; otherwise the search is over nodes alone.
     """
     if not 0 <= limit_ms < UNREACHED:
         raise InputError("roads.limit", parameter="limit_ms", value=limit_ms)

@@ -93,16 +93,15 @@ class AnalysisService:
             bands(graph, times, [60_000])
         with self.ground.database.read() as session:
             city = find_city(session)
-        if city is not None:
-            for ready in self.ground.graphs.build_all(srid=city.local_srid):
-                log.info("road graph ready: %s, %d junctions", ready.profile, ready.node_count)
-            self._warm_up_anchors()
-
-    def _warm_up_anchors(self) -> None:
-        """Find where the features stand, which takes seconds in a large city."""
+            roads = roads_revision(session)
+        if city is None or roads is None:
+            return
+        # First what a circle asks for: somebody may be waiting for one already.
         ground, moment = self.ground, self.ground.now()
         network = ground.network(moment, moment.default_profile)
         ground.anchored(ground.catalog.with_role(Role.POPULATION, *COUNTED_ROLES), network)
+        for ready in ground.graphs.build_all(srid=city.local_srid):
+            log.info("road graph ready: %s, %d junctions", ready.profile, ready.node_count)
         self.coverage(CoverageQuery())
 
     def circle(

@@ -1,11 +1,11 @@
 # ruff: noqa: PLR0912, PLR0915 - compiled functions take arrays one by one, and calls cost
 
-"""The search where turns matter: over arcs instead of nodes, compiled.
+"""The search where turns matter: by what road one comes to a junction, compiled.
 
-The label of an arc is the time at which its road is entered. What one may do at the end of a road
-depends on the road, so two arcs into one junction may lead on differently: a banned turn, or no
-turning round. Nothing is built for it, no graph of turns: the junction's arcs are looked at again
-for each arc that leads there.
+Nothing is built for it, no graph of turns. Of the roads that lead to a junction the first to get
+there may go on everywhere but back, and the second, by another road, may go that one way: no later
+one can offer anything. Only what comes by a road after which some turn is banned is looked at road
+by road.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 from numba import njit
 
 from riskmap.analysis.kernels import (
-    BUCKET_MS,
-    MAX_BUCKETS,
     NOT_QUEUED,
     UNREACHED,
     Array,
     Int,
+    ascending,
+    bucket_shift,
     share_ms,
 )
 
@@ -29,7 +29,7 @@ def turn_search(
     indptr: Array,
     head: Array,
     cost_ms: Array,
-    arc_edge: Array,
+    twin: Array,
     bound: Array,
     banned: Array,
     exits: Array,
@@ -47,10 +47,8 @@ def turn_search(
     node_ms: Array,
     node_source: Array,
     node_touched: Array,
-    first_via: Array,
-    first_ms: Array,
-    second_ms: Array,
-    dist_ms: Array,
+    detour: Array,
+    ms: Array,
     source: Array,
     parent: Array,
     following: Array,
@@ -62,8 +60,10 @@ def turn_search(
 
     Parameters
     ----------
-    indptr, head, cost_ms, arc_edge : int32
-        Arcs in compressed form and the edge of each; `UNREACHED` as a cost is a closed arc.
+    indptr, head, cost_ms : int32
+        n nodes and a arcs in compressed form; `UNREACHED` as a cost is a closed arc.
+    twin : int32[a]
+        The other direction of each arc's edge, -1 where there is none.
     bound, banned
         See `riskmap.roads.graph.RoadGraph`; the reverse ones with the reverse arcs.
     exits : int32[n + 1]
@@ -78,11 +78,12 @@ def turn_search(
         Largest time that counts, below `UNREACHED`.
     node_ms, node_source, node_touched : int32[n]
         When each junction is reached; `UNREACHED` and -1 between searches.
-    first_via, first_ms, second_ms : int32[n]
-        The earliest arc into each junction after which nothing is banned, when it gets there, and
-        when the next by another road does; -1, `NOT_QUEUED` and -1 between searches.
-    dist_ms, source, parent, following, previous, touched, bucket
-        A `riskmap.analysis.kernels.Workspace` of arcs; `parent` is the arc that one came by.
+    detour : int32[n]
+        1 where the first way to a node passes a banned turn, else 0; -1 between searches.
+    ms, source, parent, following, previous, touched, bucket
+        A `riskmap.analysis.kernels.Workspace` of a + 2 n labels. Those of the arcs hold the answer:
+        when each is entered, for which start, and the arc that one came by. Label a + v is the
+        first arrival at node v, a + n + v the next one by another road; `parent` is the arc.
 
     Returns
     -------
@@ -91,118 +92,196 @@ def turn_search(
 
     Notes
     -----
-    The buckets are those of `riskmap.analysis.kernels.bounded_search`. An arc that gets to a
-    junction later than another can offer it nothing but the way back along that other's road, which
-    that one may not take: so the arcs of a junction are looked at once or twice, not once for each
-    arc that leads there.
+    The buckets are those of `riskmap.analysis.kernels.bounded_search`. A search over arcs takes
+    three times as long as one over nodes, for there are two or three arcs to a node; this one looks
+    at the arcs of a node once. When arcs are entered follows from the arrivals, and is written down
+    at the end.
+
+    Whoever goes back is later everywhere on that way than he was, so that it serves one purpose
+    only: to come to a junction again and take the turn that was banned there. So the way back is
+    followed from those nodes alone that lie behind a banned turn.
     """
-    width = max(BUCKET_MS, limit_ms // MAX_BUCKETS + 1)
-    count, nodes, queued, current = 0, 0, 0, 0
-    seed, seeds = 0, 2 * len(start_edge)
-    while True:
-        # `via` is the arc that leads to `node`, -1 for a start at the junction itself.
+    shift = bucket_shift(limit_ms)
+    arcs, nodes = len(head), len(node_ms)
+    count, reached, queued, current = 0, 0, 0, 0
+    for seed in range(2 * len(start_edge)):
+        row, end = seed // 2, seed % 2
+        edge, share = start_edge[row], start_share[row]
+        if edge < 0 or start_ms[row] == UNREACHED:
+            continue
+        # Toward the from-node (end 0) or the to-node, as `seeds_of_positions` does; `via` is the
+        # arc that leads there, -1 for a start at the junction itself.
+        whole, rest = (back_ms[edge], share) if end == 0 else (out_ms[edge], 1.0 - share)
         via: Int = -1
-        at: Int = 0
-        origin: Int = 0
-        node: Int = 0
-        if seed < seeds:
-            row, end = seed // 2, seed % 2
-            seed += 1
-            edge, share = start_edge[row], start_share[row]
-            if edge < 0 or start_ms[row] == UNREACHED:
+        at = np.int64(start_ms[row])
+        if rest > 0.0:
+            if whole == UNREACHED:
                 continue
-            # Toward the from-node (end 0) or the to-node, as `seeds_of_positions` does.
-            whole, rest = (back_ms[edge], share) if end == 0 else (out_ms[edge], 1.0 - share)
-            if rest > 0.0:
-                if whole == UNREACHED:
-                    continue
-                via = far_label[edge] if end == 0 else near_label[edge]
-            at = np.int64(start_ms[row]) + (share_ms(whole, rest) if rest > 0.0 else 0)
-            node = edge_from[edge] if end == 0 else edge_to[edge]
-            origin = row
-            popped = False
-        else:
-            popped = True
-            if queued == 0:
-                return count, nodes
-            while bucket[current] < 0:
-                current += 1
-            via = bucket[current]
-            after = following[via]
-            bucket[current] = after
-            if after >= 0:
-                previous[after] = -1
-            following[via] = NOT_QUEUED
-            queued -= 1
-            if cost_ms[via] > limit_ms - dist_ms[via]:
-                continue  # the limit falls on this road
-            at = np.int64(dist_ms[via]) + cost_ms[via]
-            node, origin = head[via], source[via]
+            via = far_label[edge] if end == 0 else near_label[edge]
+            at += share_ms(whole, rest)
         if at > limit_ms:
             continue
-        known = node_ms[node]
-        if at < known or (at == known and origin < node_source[node]):
-            if known == UNREACHED:
-                node_touched[nodes] = node
-                nodes += 1
-            node_ms[node], node_source[node] = at, origin
-        dead_end = exits[node + 1] - exits[node] == 1
-        low, high = indptr[node], indptr[node + 1]
-        if popped and not bound[via]:
-            earliest = first_ms[node]
-            if earliest == NOT_QUEUED:
-                first_ms[node], first_via[node] = at, via
-            else:
-                first = first_via[node]
-                if at < earliest or (at == earliest and origin < source[first]):
-                    if arc_edge[first] != arc_edge[via]:
-                        second_ms[node] = earliest
-                    first_ms[node], first_via[node] = at, via
-                else:
-                    # Equal times are let through: the lower source may win.
-                    if u_turns or dead_end or (-1 < second_ms[node] < at):
-                        continue
-                    edge = arc_edge[first]
-                    back = far_label[edge] if near_label[edge] == first else near_label[edge]
-                    if back < 0 or first == via:
-                        continue
-                    if second_ms[node] < 0:
-                        second_ms[node] = at
-                    second_ms[node] = min(second_ms[node], at)
-                    low, high = back, back + 1
-        for arc in range(low, high):
-            if cost_ms[arc] == UNREACHED:
-                continue
-            if via >= 0:
-                if not u_turns and not dead_end and arc != via and arc_edge[arc] == arc_edge[via]:
+        node = edge_from[edge] if end == 0 else edge_to[edge]
+        reached += _arrive(node, at, row, node_ms, node_source, node_touched, reached)
+        for arc in range(indptr[node], indptr[node + 1]):
+            sooner = at < ms[arc] or (at == ms[arc] and row < source[arc])
+            if sooner and cost_ms[arc] != UNREACHED and _allowed(
+                via, arc, node, twin, bound, banned, exits, u_turns
+            ):  # fmt: skip
+                if ms[arc] == UNREACHED:
+                    touched[count] = arc
+                    count += 1
+                queued += _queue(arc, ms[arc], at, shift, following, previous, bucket)
+                ms[arc], source[arc], parent[arc] = at, row, via
+    while queued > 0:
+        while bucket[current] < 0:
+            current += 1
+        label = bucket[current]
+        after = following[label]
+        bucket[current] = after
+        if after >= 0:
+            previous[after] = -1
+        following[label] = NOT_QUEUED
+        queued -= 1
+        begin, origin = np.int64(ms[label]), source[label]
+        skipped: Int = -1
+        if label < arcs:
+            low, high = label, label + 1
+            behind = 1 if parent[label] >= 0 and bound[parent[label]] else 0
+        else:
+            node = label - arcs if label < arcs + nodes else label - arcs - nodes
+            low, high, behind = indptr[node], indptr[node + 1], detour[node]
+            if not u_turns and exits[node + 1] - exits[node] != 1:
+                skipped = twin[parent[arcs + node]]
+            if label >= arcs + nodes:
+                # The next by another road: it is the only one that may go back by the first's.
+                if skipped < 0:
                     continue
-                if bound[via]:
-                    key = (np.int64(via) << 32) | np.int64(arc)
-                    place = np.searchsorted(banned, key)
-                    if place < len(banned) and banned[place] == key:
-                        continue
-            old = dist_ms[arc]
-            if at > old or (at == old and origin >= source[arc]):
+                low, high, skipped = skipped, skipped + 1, -1
+        for arc in range(low, high):
+            if arc == skipped or cost_ms[arc] > limit_ms - begin:
                 continue
-            if old == UNREACHED:
-                touched[count] = arc
-                count += 1
-            if following[arc] != NOT_QUEUED:
-                after, before = following[arc], previous[arc]
-                if before >= 0:
-                    following[before] = after
-                else:
-                    bucket[old // width] = after
-                if after >= 0:
-                    previous[after] = before
-            else:
-                queued += 1
-            dist_ms[arc], source[arc], parent[arc] = at, origin, via
-            slot = at // width
-            # Seeds come in no order: the scan begins at the least of them.
-            current = min(current, slot)
-            after = bucket[slot]
-            following[arc], previous[arc] = after, -1
-            if after >= 0:
-                previous[after] = arc
-            bucket[slot] = arc
+            at = begin + cost_ms[arc]
+            node = head[arc]
+            if bound[arc]:
+                reached += _arrive(node, at, origin, node_ms, node_source, node_touched, reached)
+                for on in range(indptr[node], indptr[node + 1]):
+                    sooner = at < ms[on] or (at == ms[on] and origin < source[on])
+                    if sooner and cost_ms[on] != UNREACHED and _allowed(
+                        arc, on, node, twin, bound, banned, exits, u_turns
+                    ):  # fmt: skip
+                        if ms[on] == UNREACHED:
+                            touched[count] = on
+                            count += 1
+                        queued += _queue(on, ms[on], at, shift, following, previous, bucket)
+                        ms[on], source[on], parent[on] = at, origin, arc
+                continue
+            first, second = arcs + node, arcs + nodes + node
+            known = ms[first]
+            if at < known or (at == known and origin < source[first]):
+                queued += _queue(first, known, at, shift, following, previous, bucket)
+                before = parent[first]
+                if known == UNREACHED:
+                    if node_ms[node] == UNREACHED:
+                        node_touched[reached] = node
+                        reached += 1
+                        # Reached; when exactly is written down at the end.
+                        node_ms[node] = UNREACHED - 1
+                elif not u_turns and before != arc and before != twin[arc]:
+                    if following[second] != NOT_QUEUED:
+                        _queue(second, ms[second], known, shift, following, previous, bucket)
+                    ms[second], source[second], parent[second] = known, source[first], before
+                ms[first], source[first], parent[first] = at, origin, arc
+                detour[node] = behind
+                if not u_turns and behind > 0 and ms[second] != UNREACHED and twin[arc] >= 0:
+                    again = np.int64(ms[second])
+                    queued += _queue(second, again, again, shift, following, previous, bucket)
+                    current = min(current, again >> shift)
+            elif not u_turns and at <= ms[second]:
+                before = parent[first]
+                sooner = at < ms[second] or origin < source[second]
+                if sooner and before != arc and before != twin[arc]:
+                    # What is queued moves in any case: it is found there by its time.
+                    back = detour[node] > 0 and twin[before] >= 0
+                    if back or following[second] != NOT_QUEUED:
+                        queued += _queue(second, ms[second], at, shift, following, previous, bucket)
+                    ms[second], source[second], parent[second] = at, origin, arc
+    # Nodes that are neighbours on the ground mostly are in memory, too: in ascending order this
+    # takes a third of the time.
+    order = ascending(node_touched, reached, nodes)
+    for node in order:
+        first = arcs + node
+        at = np.int64(ms[first])
+        if at == UNREACHED:
+            continue
+        _arrive(node, at, source[first], node_ms, node_source, node_touched, 0)
+        skipped = -1
+        if not u_turns and exits[node + 1] - exits[node] != 1:
+            skipped = twin[parent[first]]
+        for arc in range(indptr[node], indptr[node + 1]):
+            label = first + nodes if arc == skipped else first
+            at = np.int64(ms[label])
+            if at == UNREACHED or cost_ms[arc] == UNREACHED:
+                continue
+            if at < ms[arc] or (at == ms[arc] and source[label] < source[arc]):
+                if ms[arc] == UNREACHED:
+                    touched[count] = arc
+                    count += 1
+                ms[arc], source[arc], parent[arc] = at, source[label], parent[label]
+    return count, reached
+
+
+@njit(cache=True, nogil=True)
+def _arrive(
+    node: Int, at: Int, origin: Int, node_ms: Array, node_source: Array, touched: Array, count: Int
+) -> Int:
+    """Note that a junction is reached; return how many are new to the list."""
+    known = node_ms[node]
+    if at > known or (at == known and origin >= node_source[node]):
+        return 0
+    node_ms[node], node_source[node] = at, origin
+    if known != UNREACHED:
+        return 0
+    touched[count] = node
+    return 1
+
+
+@njit(cache=True, nogil=True)
+def _allowed(
+    via: Int, arc: Int, node: Int, twin: Array, bound: Array, banned: Array, exits: Array,
+    u_turns: bool,
+) -> bool:  # fmt: skip
+    """Say whether one that came to a junction by one arc may go on by another."""
+    if via < 0:
+        return True
+    if arc == twin[via] and not u_turns and exits[node + 1] - exits[node] != 1:
+        return False
+    if not bound[via]:
+        return True
+    key = (np.int64(via) << 32) | np.int64(arc)
+    place = np.searchsorted(banned, key)
+    return not (place < len(banned) and banned[place] == key)
+
+
+@njit(cache=True, nogil=True)
+def _queue(
+    label: Int, old_ms: Int, ms: Int, shift: Int, following: Array, previous: Array, bucket: Array
+) -> Int:
+    """Put a label into the bucket of its new time; return how many more are queued: 0 or 1."""
+    more = 1
+    if following[label] != NOT_QUEUED:
+        more = 0
+        after, before = following[label], previous[label]
+        if before >= 0:
+            following[before] = after
+        else:
+            bucket[old_ms >> shift] = after
+        if after >= 0:
+            previous[after] = before
+    slot = ms >> shift
+    after = bucket[slot]
+    following[label], previous[label] = after, -1
+    if after >= 0:
+        previous[after] = label
+    bucket[slot] = label
+    return more

@@ -16,9 +16,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from riskmap.analysis.polygons import OFF_ROAD_MAX_M
+from riskmap.analysis.polygons import CELL_M, OFF_ROAD_MAX_M
 from riskmap.analysis.response import (
-    CELL_M,
     MAX_STARTS,
     Cutoff,
     Output,

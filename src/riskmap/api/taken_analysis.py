@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import Final
 
 from riskmap.analysis.coverage_query import LINE_KMH, MAX_K, MAX_LINE_KMH, NEIGHBOURS
-from riskmap.analysis.polygons import MIN_CELL_M, OFF_ROAD_MAX_M
+from riskmap.analysis.polygons import CELL_M, MIN_CELL_M, OFF_ROAD_MAX_M
 from riskmap.analysis.response import (
-    CELL_M,
     MAX_MINUTES,
     MAX_STARTS,
     Cutoff,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,8 @@ class RoadGraph:
         Names of the road classes, none where nobody told them.
     stops : bool[m]
         Whether one can stop there and leave the road: not on a motorway or a bridge.
+    kept
+        What others make of the roads' shapes once; copies with other times share it.
     """
 
     revision: str
@@ -121,6 +123,7 @@ class RoadGraph:
     stops: Flags
     u_turns: bool = True
     classes: tuple[str, ...] = ()
+    kept: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         # Threads share the graph: a write would change the answers of all of them.
@@ -139,16 +142,35 @@ class RoadGraph:
 
     @property
     def has_turns(self) -> bool:
-        """Whether the way one came by matters at a junction: then arcs are searched, not nodes."""
-        return not self.u_turns or len(self.banned) > 0
+        """Whether the way one came by matters at a junction.
 
-    @cached_property
+        That one may not turn round does not matter by itself: whoever comes back is later than
+        he was. It does where a ban makes one pass a junction and come back to it.
+        """
+        return len(self.banned) > 0
+
+    @property
     def grid(self) -> EdgeGrid:
         """The edges by place; it is kept with a saved graph."""
-        found = edge_grid(self.xy, self.offsets)
-        for name in _GRID_ARRAYS:
-            getattr(found, name).flags.writeable = False
+        found: EdgeGrid | None = self.kept.get("grid")
+        if found is None:
+            found = self.kept["grid"] = edge_grid(self.xy, self.offsets)
+            for name in _GRID_ARRAYS:
+                getattr(found, name).flags.writeable = False
         return found
+
+    def twin(self, *, reverse: bool = False) -> Ints:
+        """Return the arc of the other direction of each arc's edge, int32[a], -1 for none."""
+        name = "rev_forward_arc" if reverse else "forward_arc"
+        ahead, back = getattr(self, name), getattr(self, name.replace("forward", "backward"))
+        made: tuple[Ints, Ints] | None = self.kept.get(name)
+        if made is None or made[0] is not ahead:
+            found = np.full(len(self.head), -1, dtype=np.int32)
+            both = np.flatnonzero((ahead >= 0) & (back >= 0))
+            found[ahead[both]], found[back[both]] = back[both], ahead[both]
+            found.flags.writeable = False
+            made = self.kept[name] = (ahead, found)
+        return made[1]
 
     @cached_property
     def _node_order(self) -> Ids:
@@ -279,8 +301,7 @@ class RoadGraph:
             known |= {name: arrays[name] for name in _ARRAYS}
             graph = cls(**known)
             placed: dict[str, Any] = {name: arrays[f"grid_{name}"] for name in _GRID_ARRAYS}
-            # As if it had been asked for already: cached_property looks there first.
-            graph.__dict__["grid"] = EdgeGrid(**meta["grid"], **placed)
+            graph.kept["grid"] = EdgeGrid(**meta["grid"], **placed)
         except (KeyError, TypeError) as error:
             raise StoredGraphError(
                 "roads.graph_damaged", parameter=str(folder), reason=repr(error)
@@ -292,7 +313,7 @@ class RoadGraph:
 
 _META = ("revision", "profile", "srid", "u_turns", "classes")
 _GRID_ARRAYS = ("indptr", "edge")
-_ARRAYS = tuple(f.name for f in fields(RoadGraph) if f.name not in _META)
+_ARRAYS = tuple(f.name for f in fields(RoadGraph) if f.name not in (*_META, "kept"))
 
 
 def build_graph(
