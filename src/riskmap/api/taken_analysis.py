@@ -39,6 +39,9 @@ SCENARIO: Final = Parameter(
     {"type": "string", "format": "scenario"},
     Text("已保存情景的编号,或情景的 JSON", "id of a stored scenario, or the JSON of one"),
 )
+PRESET: Final = Parameter(
+    "preset", TEXT, Text("评价标准,见 /analysis/presets", "see /analysis/presets")
+)
 PLACE: Final = (
     Parameter(
         "lon",
@@ -84,6 +87,7 @@ def circle_parameters() -> tuple[Parameter, ...]:
         ),
         one("kind", TEXT, "队伍类别,决定各阶段用时", "kind of team, which decides the phases"),
         one("profile", TEXT, "出行方式", "profile: emergency, ordinary, motorcycle, walk"),
+        PRESET,
         one("call_handling_s", seconds, "接警用时(秒)", "call handling, seconds"),
         one("turnout_s", seconds, "出动用时(秒)", "turnout, seconds"),
         one("setup_s", seconds, "展开用时(秒)", "set-up at the place, seconds"),
@@ -152,6 +156,7 @@ def covered_parameters() -> tuple[Parameter, ...]:
             "covered when so many teams come in time",
         ),
         one("kind", TEXT, "只计此类队伍", "only teams of this kind"),
+        PRESET,
         one(
             "neighbours",
             {"type": "string", "enum": list(NEIGHBOURS), "default": NEIGHBOURS[0]},
@@ -205,7 +210,7 @@ def reached_parameters() -> tuple[Parameter, ...]:
         one(
             "need_teams", whole(1, 100_000), "需要几支队伍到场", "how many teams should stand there"
         ),
-        one("preset", TEXT, "评价标准,见 /analysis/presets", "see /analysis/presets"),
+        PRESET,
         one(
             "day_type",
             {"type": "string", "enum": list(DAY_TYPES)},
