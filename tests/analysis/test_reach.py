@@ -298,38 +298,3 @@ def test_one_team_more_never_delays_a_need(
 def test_presets_are_read_in_order(served: Served) -> None:
     with served.database.read() as session:
         assert list(read_presets(session)) == sorted(read_presets(session))
-
-
-def test_a_preset_gives_circles_and_coverage_what_the_caller_leaves_out(served: Served) -> None:
-    presets = {one["preset"]: one for one in served.get("/analysis/presets").json()["presets"]}
-    lon, lat = place(0)
-    points = f"{lon},{lat}"
-    circle = served.get("/analysis/response-circles", points=points, preset="135-taizhou").json()
-    assert [one["properties"]["minutes"] for one in circle["features"]] == [5, 3]
-    nfpa = presets["nfpa1710-first"]
-    circle = served.get("/analysis/response-circles", points=points, preset="nfpa1710-first").json()
-    (band,) = circle["features"]
-    assert band["properties"]["minutes"] == nfpa["minutes"]
-    assert circle["phases"]["turnout_s"] == nfpa["phases"]["turnout_s"] == 80
-    assert circle["phases"]["source"] == nfpa["source"]
-    assert circle["preset"] == nfpa
-    own = {"points": [[lon, lat]], "preset": "nfpa1710-first", "minutes": [2], "turnout_s": 10}
-    circle = served.client.post("/analysis/response-circles", json=own).json()
-    assert [one["properties"]["minutes"] for one in circle["features"]] == [2]
-    assert circle["phases"]["turnout_s"] == 10
-    # Coverage: turnout of 80 s for every kind, 5 min 20 s, and one team unless k says more.
-    asked = {"layer": ["major-hazard-sources"], "preset": "nfpa1710-first"}
-    told = served.client.post("/analysis/coverage", json=asked).json()
-    assert (told["minutes"], told["k"], told["preset"]) == (nfpa["minutes"], 1, nfpa)
-    # The micro station, a block away, has a turnout of its own: 30 s and 60 s, no call handling.
-    found = served.get("/analysis/coverage/features", **asked).json()["features"]
-    assert [one["properties"]["first_s"] for one in found] == [90]
-    told = served.client.post("/analysis/coverage", json={**asked, "k": 2, "minutes": 7}).json()
-    assert (told["minutes"], told["k"]) == (7, 2)
-    for method, path, more in (
-        ("get", "/analysis/response-circles", {"params": {"points": points, "preset": "x"}}),
-        ("post", "/analysis/coverage", {"json": {"preset": "x"}}),
-    ):
-        answer = served.client.request(method, path, **more)
-        assert (answer.status_code, answer.json()["parameter"]) == (400, "preset")
-        assert "nfpa1710-first" in answer.json()["detail"]

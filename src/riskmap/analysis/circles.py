@@ -52,7 +52,7 @@ def circle(
         There is no city or no road network yet.
     """
     with watch.stage("sql"):
-        moment = ground.now().by(query.preset)
+        moment = ground.now()
         asked = query.minutes
         query = query.checked(moment.city.bbox)
         ground.check_kind(moment, query.kind)
@@ -92,7 +92,6 @@ def circle(
             "setup_s": phases.setup_s,
             "source": phases.source,
         },
-        **({} if query.preset is None else {"preset": query.preset.told()}),
         "off_road_mps": OFF_ROAD_MPS,
         "cell_m": query.cell_m,
         "access_m": query.access_m,

@@ -31,7 +31,6 @@ from riskmap.analysis.coverage_rows import (
 from riskmap.analysis.covering import ways_of
 from riskmap.analysis.fields import fields_of
 from riskmap.analysis.ground import Ground, Moment
-from riskmap.analysis.presets import Preset, find_preset
 from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.analysis.store import LayerRows, read_layer
 from riskmap.analysis.table import ArrivalTable, Row
@@ -106,7 +105,6 @@ class Found:
     divisions: Divisions
     layers: tuple[Covered, ...]
     people: Covered
-    preset: Preset | None = None
 
     @property
     def within_ms(self) -> int:
@@ -137,8 +135,7 @@ class LayersCoverage:
         ground, query = self._ground, query.checked()
         targets = query.targets(ground.catalog)
         with watch.stage("sql"):
-            preset = find_preset(ground.database, query.preset)
-            moment = ground.now().by(preset)
+            moment = ground.now()
             ground.check_kind(moment, query.kind)
             network = ground.network(moment, moment.default_profile)
             divisions = self._own_divisions(moment)
@@ -161,7 +158,7 @@ class LayersCoverage:
         profiles = tuple(way.profile for way in ways)
         return Found(
             query, moment, network, profiles, teams, counts, outside, no_road, divisions,
-            tuple(covered[:-1]), covered[-1], preset,
+            tuple(covered[:-1]), covered[-1],
         )  # fmt: skip
 
     def _tables(

@@ -56,7 +56,6 @@ class LayersQuery:
     when: tuple[str, int] | None = None
     line_kmh: float = LINE_KMH
     limit: int = 200
-    preset: str | None = None
 
     def checked(self) -> LayersQuery:
         """Return the query, or say what is wrong with it.

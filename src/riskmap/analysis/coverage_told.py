@@ -50,7 +50,6 @@ def summary(found: Found, hour: dict[str, Any]) -> dict[str, Any]:
         "kind": query.kind,
         "horizon_minutes": query.horizon_minutes,
         "line_kmh": query.line_kmh,
-        **({} if found.preset is None else {"preset": found.preset.told()}),
         "people": _people(layers, _true(layers)),
         "uncovered_people": _people(layers, [~one.covered for one in layers]),
         "no_road_count": int(sum(one.far.sum() for one in layers)),

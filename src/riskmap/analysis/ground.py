@@ -11,7 +11,6 @@ import numpy as np
 
 from riskmap.analysis.anchors import MAX_SNAP_M, Anchors, anchor
 from riskmap.analysis.fields import fields_of
-from riskmap.analysis.presets import Preset
 from riskmap.analysis.store import (
     Phases,
     layer_revisions,
@@ -70,14 +69,6 @@ class Moment:
     def default_profile(self) -> str:
         """The profile of a bare point."""
         return phases_of(self.phases, None).profile
-
-    def by(self, preset: Preset | None) -> Moment:
-        """Return the same moment with the phases that a preset names for every kind of team."""
-        if preset is None:
-            return self
-        return replace(
-            self, phases={kind: preset.of(phases) for kind, phases in self.phases.items()}
-        )
 
     def check_profile(self, profile: str) -> None:
         """Refuse a profile that there is not.

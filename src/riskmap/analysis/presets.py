@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 
-from riskmap.analysis.store import Phases
-from riskmap.db.sessions import Database, ReadSession
+from riskmap.db.sessions import ReadSession
 from riskmap.db.tables import RESPONSE_PRESETS, RESPONSE_TIERS
 from riskmap.errors import InputError
 
@@ -57,22 +56,6 @@ class Preset:
     edition: str | None
     confidence: str
     tiers: tuple[Tier, ...] = ()
-
-    @property
-    def phases(self) -> dict[str, Any]:
-        """The phases that it names, and the profile."""
-        named = ("call_handling_s", "turnout_s", "setup_s", "profile")
-        return {name: getattr(self, name) for name in named if getattr(self, name) is not None}
-
-    @property
-    def bands_minutes(self) -> list[float]:
-        """The minutes by which somebody should have arrived, ascending."""
-        steps = {tier.minutes for tier in self.tiers if tier.measure == "arrival"}
-        return sorted(steps | {self.minutes})
-
-    def of(self, phases: Phases) -> Phases:
-        """Return phases with those that it names in their place."""
-        return replace(phases, **self.phases, source=self.source) if self.phases else phases
 
     def told(self) -> dict[str, Any]:
         """Return what an answer says of it."""
@@ -146,17 +129,3 @@ def preset_of(known: dict[str, Preset], name: str) -> Preset:
             "reach.preset", parameter="preset", value=name[:60], known=", ".join(known)
         )
     return known[name]
-
-
-def find_preset(database: Database, name: str | None) -> Preset | None:
-    """Read a preset; None for no name.
-
-    Raises
-    ------
-    InputError
-        There is none of that name.
-    """
-    if name is None:
-        return None
-    with database.read() as session:
-        return preset_of(read_presets(session), name)

@@ -7,7 +7,7 @@ or so many teams of a kind, stand there?
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -117,7 +117,14 @@ class _Asked:
     def phases(self, kind: str | None) -> Phases:
         """Return the phases of a kind, those that the preset names in their place."""
         own = phases_of(self.moment.phases, kind)
-        return own if self.preset is None else self.preset.of(own)
+        if self.preset is None:
+            return own
+        named = {
+            name: getattr(self.preset, name)
+            for name in ("call_handling_s", "turnout_s", "setup_s", "profile")
+            if getattr(self.preset, name) is not None
+        }
+        return replace(own, **named, source=self.preset.source) if named else own
 
 
 def reach(ground: Ground, query: ReachQuery, watch: Stopwatch) -> dict[str, Any]:

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from riskmap.analysis.polygons import CELL_M, MIN_CELL_M, OFF_ROAD_MAX_M
-from riskmap.analysis.presets import Preset
 from riskmap.analysis.store import MICRO, LayerRows, Phases
 from riskmap.catalog.spec import Role
 from riskmap.errors import InputError
@@ -79,8 +78,6 @@ class ResponseQuery:
         Bands, minutes after the alarm.
     kind
         Kind of team, whose phases and profile serve where none are given.
-    preset
-        Whose phases and profile serve where none are given.
     toward
         From where one gets to the starts, instead of where one gets from them.
     when
@@ -100,7 +97,6 @@ class ResponseQuery:
     call_handling_s: float | None = None
     turnout_s: float | None = None
     setup_s: float | None = None
-    preset: Preset | None = None
     toward: bool = False
     when: tuple[str, int] | None = None
     overlap: Overlap = Overlap.UNION

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -18,7 +17,6 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from riskmap.analysis.polygons import CELL_M, OFF_ROAD_MAX_M
-from riskmap.analysis.presets import find_preset
 from riskmap.analysis.response import (
     MAX_STARTS,
     Cutoff,
@@ -56,9 +54,6 @@ class CircleBody(BaseModel):
     layer: str | None = Field(default=None, description="all features of a layer start")
     filter: str | None = Field(default=None, description="CQL2 text: only those of the layer")
     minutes: list[float] = Field(default=[5, 10, 15], description="minutes after the alarm")
-    preset: str | None = Field(
-        default=None, description="minutes, phases, profile where left out: /analysis/presets"
-    )
     kind: str | None = Field(default=None, description="kind of team")
     profile: str | None = Field(default=None, description="emergency, ordinary, motorcycle, walk")
     call_handling_s: float | None = None
@@ -131,10 +126,7 @@ def told(
 ) -> tuple[dict[str, Any], Datum]:
     """Answer a question; say in which datum the caller wants it."""
     datum = read_city_datum(analysis.ground, body.datum)
-    preset = find_preset(analysis.ground.database, body.preset)
-    if preset is not None and "minutes" not in body.model_fields_set:
-        body = body.model_copy(update={"minutes": preset.bands_minutes})
-    query = replace(_query(analysis.ground.catalog, body, datum), preset=preset)
+    query = _query(analysis.ground.catalog, body, datum)
     with watch.stage("scenario"):
         analysis = analysis.under(body.scenario, datum)
     return analysis.circle(query, watch, datum), datum

@@ -16,8 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from riskmap.analysis.coverage import MAX_LISTED, CoverageQuery
 from riskmap.analysis.coverage_features import count_of, geojson, rows_of, table
 from riskmap.analysis.coverage_query import LINE_KMH, LayersQuery
-from riskmap.analysis.ground import Ground
-from riskmap.analysis.presets import find_preset
 from riskmap.analysis.service import AnalysisService
 from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.api.analysis import answer, read_city_datum
@@ -34,7 +32,6 @@ MAX_FEATURES: Final = 10_000
 #: What a question about layers is asked with, by address.
 ASKED: Final = (
     *("layer", "minutes", "k", "kind", "neighbours", "day_type", "hour", "line_kmh", "limit"),
-    "preset",
 )
 _PLAIN: Final = {"minutes", "limit", "datum", "scenario", "lang"}
 
@@ -53,9 +50,6 @@ class CoverageBody(BaseModel):
     hour: int | None = Field(default=None, description="0 … 23, with day_type")
     line_kmh: float = Field(default=LINE_KMH, description="speed of the straight line, km/h")
     limit: int = Field(default=200, description="how many of the uncovered to list")
-    preset: str | None = Field(
-        default=None, description="minutes, k, phases, profile where left out: /analysis/presets"
-    )
     scenario: int | str | dict[str, Any] | None = Field(
         default=None, description="id of a stored scenario, or a scenario: docs/scenarios.md"
     )
@@ -72,19 +66,14 @@ def told(
 ) -> tuple[dict[str, Any], Datum]:
     """Answer a question; say in which datum the caller wants it."""
     datum = read_city_datum(analysis.ground, body.datum)
-    query = query_of(body, analysis.ground)
+    query = query_of(body)
     with watch.stage("scenario"):
         analysis = analysis.under(body.scenario, datum)
     return analysis.coverage_summary(analysis.covered(query, watch)), datum
 
 
-def query_of(body: CoverageBody, ground: Ground) -> LayersQuery:
-    """Return the question of a body; what it leaves out, its preset says."""
-    preset = find_preset(ground.database, body.preset)
-    if preset is not None:
-        named = {"minutes": preset.minutes, "k": preset.need_teams or 1}
-        left = {name: one for name, one in named.items() if name not in body.model_fields_set}
-        body = body.model_copy(update=left)
+def query_of(body: CoverageBody) -> LayersQuery:
+    """Return the question of a body."""
     if (body.day_type is None) != (body.hour is None):
         missing = "hour" if body.hour is None else "day_type"
         raise InputError("parameter.missing", parameter=missing)
@@ -97,7 +86,6 @@ def query_of(body: CoverageBody, ground: Ground) -> LayersQuery:
         when=None if body.day_type is None or body.hour is None else (body.day_type, body.hour),
         line_kmh=body.line_kmh,
         limit=body.limit,
-        preset=body.preset,
     ).checked()
 
 
@@ -139,14 +127,14 @@ def coverage(request: Request, ctx: Ctx) -> Response:
             limit=integer(found.get("limit", "200"), "limit", least=0, most=MAX_LISTED),
         )
         return answer(analysis.coverage(query, watch), "application/json", watch, datum)
-    return _summary(analysis, query_of(body_of(found), analysis.ground), watch, datum)
+    return _summary(analysis, query_of(body_of(found)), watch, datum)
 
 
 @router.post("/coverage", summary="覆盖 Coverage of layers", response_model=None)
 def coverage_of_layers(body: CoverageBody, request: Request, ctx: Ctx) -> Response:
     """Say how the teams cover layers: by level, district, street, with and without neighbours."""
     found = parameters(request, {"datum"})
-    asked = CoverageAskedBody(**body.model_dump(exclude_unset=True), datum=found.get("datum"))
+    asked = CoverageAskedBody(**body.model_dump(), datum=found.get("datum"))
     watch = Stopwatch()
     whole, datum = told(ctx.analysis, asked, watch)
     return answer(whole, JSON, watch, datum)
@@ -173,7 +161,7 @@ def features(request: Request, ctx: Ctx) -> Response:
     watch = Stopwatch()
     with watch.stage("scenario"):
         analysis = ctx.analysis.under(asked.get("scenario"), datum)
-    found = analysis.covered(query_of(body_of(question), analysis.ground), watch)
+    found = analysis.covered(query_of(body_of(question)), watch)
     total, rows = count_of(found), rows_of(found, offset, limit)
     headers = {"Server-Timing": watch.header(), "Cache-Control": "no-store"}
     if datum is not Datum.WGS84:

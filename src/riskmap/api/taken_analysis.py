@@ -39,9 +39,6 @@ SCENARIO: Final = Parameter(
     {"type": "string", "format": "scenario"},
     Text("已保存情景的编号,或情景的 JSON", "id of a stored scenario, or the JSON of one"),
 )
-PRESET: Final = Parameter(
-    "preset", TEXT, Text("评价标准,见 /analysis/presets", "see /analysis/presets")
-)
 PLACE: Final = (
     Parameter(
         "lon",
@@ -87,7 +84,6 @@ def circle_parameters() -> tuple[Parameter, ...]:
         ),
         one("kind", TEXT, "队伍类别,决定各阶段用时", "kind of team, which decides the phases"),
         one("profile", TEXT, "出行方式", "profile: emergency, ordinary, motorcycle, walk"),
-        PRESET,
         one("call_handling_s", seconds, "接警用时(秒)", "call handling, seconds"),
         one("turnout_s", seconds, "出动用时(秒)", "turnout, seconds"),
         one("setup_s", seconds, "展开用时(秒)", "set-up at the place, seconds"),
@@ -156,7 +152,6 @@ def covered_parameters() -> tuple[Parameter, ...]:
             "covered when so many teams come in time",
         ),
         one("kind", TEXT, "只计此类队伍", "only teams of this kind"),
-        PRESET,
         one(
             "neighbours",
             {"type": "string", "enum": list(NEIGHBOURS), "default": NEIGHBOURS[0]},
@@ -210,7 +205,7 @@ def reached_parameters() -> tuple[Parameter, ...]:
         one(
             "need_teams", whole(1, 100_000), "需要几支队伍到场", "how many teams should stand there"
         ),
-        PRESET,
+        one("preset", TEXT, "评价标准,见 /analysis/presets", "see /analysis/presets"),
         one(
             "day_type",
             {"type": "string", "enum": list(DAY_TYPES)},
