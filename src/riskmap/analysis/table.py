@@ -12,7 +12,7 @@ import numpy.typing as npt
 from numba import njit
 
 from riskmap.analysis.anchors import Anchors
-from riskmap.analysis.kernels import Array, Int, arrival
+from riskmap.analysis.kernels import Array, Int, arrival, share_ms
 from riskmap.analysis.search import TravelTimes, search
 from riskmap.roads.graph import RoadGraph
 from riskmap.roads.snap import Positions
@@ -217,7 +217,11 @@ def _reached_features(
     junction_edge: Array,
     features: Int,
 ) -> tuple[Array, Array]:
-    """List the features whose positions lie on some reached edges; the least time of each."""
+    """List the features whose positions lie on some reached edges; the least time of each.
+
+    What `riskmap.analysis.kernels.arrival` finds for one position is found here for all positions
+    of an edge from the times at its ends, looked up once; only edges where a start lies ask it.
+    """
     best = np.full(features, UNREACHED, np.int32)
     alone = len(junction)
     for turn in range(alone + len(wanted)):
@@ -227,12 +231,31 @@ def _reached_features(
         else:
             edge = wanted[turn - alone]
             low, high = first[edge], first[edge + 1]
+        if low == high:
+            continue
+        row = np.searchsorted(start_edge, edge)
+        begun = row < len(start_edge) and start_edge[row] == edge
+        out, back = out_ms[edge], back_ms[edge]
+        near = np.int64(label_ms[near_label[edge]]) if out != UNREACHED else np.int64(UNREACHED)
+        far = np.int64(label_ms[far_label[edge]]) if back != UNREACHED else np.int64(UNREACHED)
         for place in range(low, high):
-            ms, _ = arrival(
-                label_ms, label_source, node_ms, node_source, near_label, far_label, edge_from,
-                edge_to, out_ms, back_ms, start_edge, start_share, start_ms, start_row, limit_ms,
-                edge, share[place],
-            )  # fmt: skip
+            ms = np.int64(UNREACHED)
+            if begun:
+                ms, _ = arrival(
+                    label_ms, label_source, node_ms, node_source, near_label, far_label, edge_from,
+                    edge_to, out_ms, back_ms, start_edge, start_share, start_ms, start_row,
+                    limit_ms, edge, share[place],
+                )  # fmt: skip
+            else:
+                if near != UNREACHED:
+                    ms = near + share_ms(out, share[place])
+                if far != UNREACHED:
+                    ms = min(ms, far + share_ms(back, 1.0 - share[place]))
+                # A position at a junction is reached by every road that leads there.
+                if share[place] == 0.0:
+                    ms = min(ms, np.int64(node_ms[edge_from[edge]]))
+                elif share[place] == 1.0:
+                    ms = min(ms, np.int64(node_ms[edge_to[edge]]))
             ms += access_ms[place]
             if ms <= limit_ms and ms < best[feature[place]]:
                 best[feature[place]] = ms
