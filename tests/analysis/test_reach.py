@@ -298,3 +298,76 @@ def test_one_team_more_never_delays_a_need(
 def test_presets_are_read_in_order(served: Served) -> None:
     with served.database.read() as session:
         assert list(read_presets(session)) == sorted(read_presets(session))
+
+
+# ---------------------------------------------------------------- presets in circles, coverage
+
+
+def circle(served: Served, status: int = 200, **query: Any) -> dict[str, Any]:
+    lon, lat = place(0)
+    answer = served.get("/analysis/response-circles", points=f"{lon},{lat}", **query)
+    assert answer.status_code == status, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def minutes_of(found: dict[str, Any]) -> list[float]:
+    return sorted(one["properties"]["minutes"] for one in found["features"])
+
+
+def test_a_preset_fills_what_a_circle_leaves_out(served: Served) -> None:
+    found = circle(served, preset="jb152-5min")
+    assert minutes_of(found) == [5]
+    phases, told = found["phases"], found["preset"]
+    assert [phases[name] for name in ("call_handling_s", "turnout_s", "setup_s")] == [0, 60, 0]
+    assert told["used"] == ["call_handling_s", "minutes", "setup_s", "turnout_s"]
+    assert (told["confidence"], told["edition"]) == ("confirmed", "2011")
+    assert phases["source"] == told["source"] and told["name"] and told["name_en"]
+    # 300 s - 60 s of turnout are four blocks along the row.
+    ends = circle(served, preset="jb152-5min", output="points")["features"]
+    assert max(one["properties"]["arrival_s"] for one in ends) == 300
+    given = circle(served, preset="jb152-5min", minutes="4,7", turnout_s="90")
+    assert minutes_of(given) == [4, 7] and given["phases"]["turnout_s"] == 90
+    assert given["preset"]["used"] == ["call_handling_s", "setup_s"]
+    assert circle(served)["preset"] is None and minutes_of(circle(served)) == [5, 10, 15]
+
+
+def test_tiers_are_bands_where_they_can_be(served: Served) -> None:
+    taizhou = circle(served, preset="135-taizhou")
+    assert minutes_of(taizhou) == [3]
+    assert taizhou["preset"]["not_drawn"] == [
+        {"tier": 1, "reason": "turnout"}, {"tier": 5, "reason": "several_teams"}
+    ]  # fmt: skip
+    counted = circle(served, preset="135-taizhou", overlap="count")["preset"]
+    assert [one["minutes"] for one in counted["bands"]] == [3, 5]
+    fire = circle(served, preset="135-stations", kind="fire_station")
+    assert minutes_of(fire) == [5]
+    refused = circle(served, 422, preset="135-stations")
+    assert refused["parameter"] == "kind" and "micro_station" in refused["detail"]
+    # Who names the minutes needs no tier.
+    assert minutes_of(circle(served, preset="135-stations", minutes="6")) == [6]
+    unknown = circle(served, 400, preset="none")
+    assert unknown["parameter"] == "preset" and "135-taizhou" in unknown["detail"]
+
+
+def test_a_preset_stands_for_the_clocks_of_all_teams(served: Served) -> None:
+    path, source = "/analysis/coverage/features", "major-hazard-sources"
+
+    def first_s(**query: Any) -> float:
+        (one,) = served.get(path, layer=source, **query).json()["features"]
+        return float(one["properties"]["first_s"])
+
+    # The micro station, one block away, is on its way after 60 + 30 s.
+    assert first_s() == 60 + 30 + BLOCK_S
+    assert first_s(preset="jb152-5min") == 60 + BLOCK_S
+    body = served.get("/analysis/coverage", layer=source, preset="jb152-5min", k="2").json()
+    assert (body["minutes"], body["k"]) == (5, 2)
+    assert body["preset"]["used"] == ["call_handling_s", "minutes", "setup_s", "turnout_s"]
+    # The second one, three blocks away, comes after 60 + 180 s.
+    assert body["total"] == {"count": 1, "covered": 1}
+    late = served.get("/analysis/coverage", layer=source, preset="jb152-5min", k="2", minutes="3.9")
+    assert late.json()["total"]["covered"] == 0
+    unknown = served.get("/analysis/coverage", layer=source, preset="none")
+    assert unknown.status_code == 400 and unknown.json()["parameter"] == "preset"
+    tiers = served.get("/analysis/coverage", preset="135-taizhou").json()
+    assert {"code": "tiers_not_judged", "preset": "135-taizhou"} in tiers["warnings"]

@@ -17,6 +17,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from riskmap.analysis.polygons import CELL_M, OFF_ROAD_MAX_M
+from riskmap.analysis.preset_use import circle_given
 from riskmap.analysis.response import (
     MAX_STARTS,
     Cutoff,
@@ -37,6 +38,8 @@ router = APIRouter(prefix="/analysis", tags=["analysis"])
 
 E = TypeVar("E", bound=StrEnum)
 _DIRECTIONS = ("from", "toward")
+# What a preset may say in place of what is left out.
+_PRESETTABLE = ("minutes", "kind", "profile", "call_handling_s", "turnout_s", "setup_s")
 
 
 class CircleBody(BaseModel):
@@ -50,7 +53,10 @@ class CircleBody(BaseModel):
     features: list[str] = Field(default=[], description='["layer/id", …]')
     layer: str | None = Field(default=None, description="all features of a layer start")
     filter: str | None = Field(default=None, description="CQL2 text: only those of the layer")
-    minutes: list[float] = Field(default=[5, 10, 15], description="minutes after the alarm")
+    minutes: list[float] | None = Field(
+        default=None, description="minutes after the alarm; none: the preset's, else 5, 10, 15"
+    )
+    preset: str | None = Field(default=None, description="says what is left out: /analysis/presets")
     kind: str | None = Field(default=None, description="kind of team")
     profile: str | None = Field(default=None, description="emergency, ordinary, motorcycle, walk")
     call_handling_s: float | None = None
@@ -128,6 +134,8 @@ def _query(ctx: Ctx, body: CircleBody, datum: Datum) -> ResponseQuery:
     if (body.day_type is None) != (body.hour is None):
         missing = "hour" if body.hour is None else "day_type"
         raise InputError("parameter.missing", parameter=missing)
+    given: dict[str, Any] = {name: getattr(body, name) for name in _PRESETTABLE}
+    given["overlap"] = _choice("overlap", body.overlap, Overlap)
     return ResponseQuery(
         starts=tuple(
             place_in_wgs84(LonLat(*point), datum, f"points[{row}]")
@@ -135,19 +143,13 @@ def _query(ctx: Ctx, body: CircleBody, datum: Datum) -> ResponseQuery:
         ),
         features=tuple(body.features),
         selection=_selection(ctx, body),
-        minutes=tuple(body.minutes),
-        kind=body.kind,
-        profile=body.profile,
-        call_handling_s=body.call_handling_s,
-        turnout_s=body.turnout_s,
-        setup_s=body.setup_s,
         toward=_one_of("direction", body.direction, _DIRECTIONS) == "toward",
         when=None if body.day_type is None or body.hour is None else (body.day_type, body.hour),
-        overlap=_choice("overlap", body.overlap, Overlap),
         cutoff=_choice("cutoff", body.cutoff, Cutoff),
         output=_choice("output", body.output, Output),
         cell_m=body.cell_m,
         access_m=body.access_m,
+        **circle_given(ctx.database, body.preset, given),
     )
 
 
