@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from riskmap.analysis.coverage import MAX_LISTED, CoverageQuery
 from riskmap.analysis.coverage_features import count_of, geojson, rows_of, table
 from riskmap.analysis.coverage_query import LINE_KMH, LayersQuery
-from riskmap.analysis.preset_use import coverage_values, find_preset
+from riskmap.analysis.preset_use import coverage_given
 from riskmap.analysis.service import AnalysisService
 from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.api.analysis import answer, read_city_datum
@@ -65,15 +65,9 @@ def query_of(body: CoverageBody, database: Database) -> LayersQuery:
     if (body.day_type is None) != (body.hour is None):
         missing = "hour" if body.hour is None else "day_type"
         raise InputError("parameter.missing", parameter=missing)
-    given: dict[str, Any] = {"minutes": body.minutes, "k": body.k}
-    used = None
-    if body.preset is not None:
-        values, used = coverage_values(find_preset(database, body.preset), given)
-        given |= values
     return LayersQuery(
         layers=tuple(body.layer),
-        **{name: value for name, value in given.items() if value is not None},
-        preset=used,
+        **coverage_given(database, body.preset, {"minutes": body.minutes, "k": body.k}),
         kind=body.kind,
         neighbours=body.neighbours,
         when=None if body.day_type is None or body.hour is None else (body.day_type, body.hour),
@@ -176,18 +170,8 @@ def features(request: Request, ctx: Ctx) -> Response:
 
 
 _HEAD: Final = (
-    *(
-        "minutes",
-        "k",
-        "kind",
-        "preset",
-        "horizon_minutes",
-        "line_kmh",
-        "teams",
-        "warnings",
-        "method",
-    ),
-    *("hour", "snap_limit_m", "network_revision", "speed_source", "synthetic"),
+    *("minutes", "k", "kind", "preset", "horizon_minutes", "line_kmh", "teams", "warnings"),
+    *("method", "hour", "snap_limit_m", "network_revision", "speed_source", "synthetic"),
 )
 
 

@@ -60,7 +60,7 @@ def circle(
     import orjson
 
     from riskmap.analysis.pictures import circle_picture
-    from riskmap.analysis.preset_use import circle_values, find_preset
+    from riskmap.analysis.preset_use import circle_given
     from riskmap.analysis.response import ResponseQuery
     from riskmap.analysis.service import AnalysisService
     from riskmap.analysis.stopwatch import Stopwatch
@@ -74,12 +74,12 @@ def circle(
         raise InputError(
             "option.circle", parameter="--at, --minutes", at=at, minutes=minutes or ""
         ) from None
-    if output is not None:
-        check_writable(output)
-    if picture is not None:
-        check_writable(picture, "--picture")
+    for file, name in ((output, "--output"), (picture, "--picture")):
+        if file is not None:
+            check_writable(file, name)
     given: dict[str, Any] = {
         "minutes": wanted,
+        "kind": kind,
         "profile": profile,
         "call_handling_s": call_handling,
         "turnout_s": turnout,
@@ -89,13 +89,8 @@ def circle(
     with opened() as ready:
         graphs = Graphs(ready.settings.data_dir, ready.database)
         service = AnalysisService(ready.database, catalog, graphs)
-        used = None
-        if preset is not None:
-            found = find_preset(ready.database, preset)
-            values, used = circle_values(found, {**given, "kind": kind})
-            given |= values
-        given["minutes"] = given["minutes"] or (5.0, 10.0, 15.0)
-        query = ResponseQuery(starts=(LonLat(lon, lat),), kind=kind, preset=used, **given)
+        given = circle_given(ready.database, preset, given)
+        query = ResponseQuery(starts=(LonLat(lon, lat),), **given)
         answer = service.circle(query, watch)
         drawn = (
             ""

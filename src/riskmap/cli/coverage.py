@@ -34,7 +34,7 @@ def coverage(
     from riskmap.analysis.coverage_features import rows_of, table
     from riskmap.analysis.coverage_query import LayersQuery
     from riskmap.analysis.pictures import coverage_picture
-    from riskmap.analysis.preset_use import coverage_values, find_preset
+    from riskmap.analysis.preset_use import coverage_given
     from riskmap.analysis.service import AnalysisService
     from riskmap.analysis.stopwatch import Stopwatch
     from riskmap.catalog.registry import load_catalog
@@ -48,22 +48,16 @@ def coverage(
     if (day_type is None) != (hour is None):
         missing = "--hour" if hour is None else "--day-type"
         raise InputError("parameter.missing", parameter=missing)
-    given: dict[str, Any] = {"minutes": minutes, "k": k}
     with opened() as ready:
         graphs = Graphs(ready.settings.data_dir, ready.database)
         service = AnalysisService(ready.database, load_catalog(), graphs)
-        used = None
-        if preset is not None:
-            values, used = coverage_values(find_preset(ready.database, preset), given)
-            given |= values
         query = LayersQuery(
             layers=tuple(layer.split(",")) if layer else (),
             kind=kind,
             neighbours=neighbours,
             when=None if day_type is None or hour is None else (day_type, hour),
             limit=limit,
-            preset=used,
-            **{name: value for name, value in given.items() if value is not None},
+            **coverage_given(ready.database, preset, {"minutes": minutes, "k": k}),
         )
         found = service.covered(query, Stopwatch())
         told = service.coverage_summary(found)
