@@ -28,6 +28,7 @@ from riskmap.analysis.coverage_job import CoverageKind
 from riskmap.analysis.service import AnalysisService
 from riskmap.api import (
     archives,
+    circle_tiles,
     circles,
     collections,
     conformance,
@@ -317,6 +318,7 @@ def create_app(settings: Settings) -> FastAPI:
         scenarios.router,
         surroundings.router,
         circles.router,
+        circle_tiles.router,
         coverage.router,
         coverage_runs.router,
         convert.router,

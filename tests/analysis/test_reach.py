@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mapbox_vector_tile
 import pytest
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -371,3 +374,82 @@ def test_a_preset_stands_for_the_clocks_of_all_teams(served: Served) -> None:
     assert unknown.status_code == 400 and unknown.json()["parameter"] == "preset"
     tiers = served.get("/analysis/coverage", preset="135-taizhou").json()
     assert {"code": "tiers_not_judged", "preset": "135-taizhou"} in tiers["warnings"]
+
+
+# ---------------------------------------------------------------- tiles of reached roads
+
+TILES = "/analysis/response-circles/tiles"
+
+
+def tile_of(served: Served, z: int, x: int, y: int, **query: Any) -> list[dict[str, Any]]:
+    lon, lat = place(0)
+    answer = served.get(f"{TILES}/{z}/{x}/{y}.mvt", points=f"{lon},{lat}", **query)
+    if answer.status_code == 204:
+        return []
+    assert answer.status_code == 200, answer.text
+    (name, layer), *_ = mapbox_vector_tile.decode(answer.content).items()
+    assert name == "reached_edges" and layer["extent"] == 4096
+    found: list[dict[str, Any]] = layer["features"]
+    return found
+
+
+def test_reached_roads_are_tiles_by_arrival_time(served: Served) -> None:
+    query = {"minutes": "3,5", "output": "edges", "turnout_s": "60", "call_handling_s": "60"}
+    lon, lat = place(0)
+    service = served.app.state.context.analysis
+    before, z = service.drawings.made, 14
+    # 0.003 degrees are 0.55 of a tile of 4096 units at zoom 14: 360 / 2**14 = 0.02197 degrees.
+    column = int((lon + 180) / 360 * 2**z)
+    row = int((1 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2 * 2**z)
+    span = {
+        (x, y): tile_of(served, z, x, y, **query)
+        for x in range(column - 1, column + 3)
+        for y in range(row - 2, row + 2)
+    }
+    assert service.drawings.made == before + 1
+    shown = [one["properties"] for tile in span.values() for one in tile]
+    assert {one["band_min"] for one in shown} == {3, 5} and {one["source"] for one in shown} == {0}
+    # 120 s before it moves, 60 s a block: every road is reached on the whole minute or cut.
+    assert {one["arrival_s"] for one in shown} == {120, 180, 240}
+    assert {one["band_min"] for one in shown if one["arrival_s"] >= 180} == {5}
+
+    # The length within each tile's own square adds up to that of the same roads as GeoJSON.
+    square = shapely.box(0, 0, 4096, 4096)
+    units = sum(
+        shapely.intersection(shapely.geometry.shape(one["geometry"]), square).length
+        for tile in span.values()
+        for one in tile
+    )
+    lines = circle(served, **query)["features"]
+    east = 4096 * 2**z / 360
+    whole = sum(
+        math.hypot(
+            (b[0] - a[0]) * east,
+            (b[1] - a[1]) * east / math.cos(math.radians((a[1] + b[1]) / 2)),
+        )
+        for one in lines
+        for a, b in itertools.pairwise(one["geometry"]["coordinates"])
+    )
+    # Rounded to units: half of one at each end of some thirty lines.
+    assert units == pytest.approx(whole, rel=0.002)
+    answer = served.get(f"{TILES}/{z}/{column}/{row}.mvt", points=f"{lon},{lat}", **query)
+    tag = {"If-None-Match": answer.headers["etag"]}
+    again = served.client.get(str(answer.request.url), headers=tag)
+    assert again.status_code == 304
+    # Streets of no known class come at zoom 14; who left them out says how many.
+    low = served.get(f"{TILES}/8/{column >> 6}/{row >> 6}.mvt", points=f"{lon},{lat}", **query)
+    assert low.status_code == 204 and int(low.headers["x-riskmap-dropped"]) >= len(lines)
+
+
+def test_the_style_of_reached_roads(served: Served) -> None:
+    lon, lat = place(0)
+    asked = {"points": f"{lon},{lat}", "minutes": "10"}
+    told = served.get("/analysis/response-circles/tilejson", **asked).json()
+    assert told["tiles"][0].endswith("minutes=10") and "{z}/{x}/{y}.mvt?" in told["tiles"][0]
+    style = served.get("/analysis/response-circles/style", **asked).json()
+    (layer,) = style["layers"]
+    assert layer["paint"]["line-color"][2] == ["get", "arrival_s"]
+    assert layer["paint"]["line-color"][-2] == 600
+    assert {"zh", "en"} <= set(style["metadata"]["legend"]["entries"][0]["label"])
+    refused = served.get("/analysis/response-circles/style", overlap="count", **asked)
+    assert refused.status_code == 400 and refused.json()["parameter"] == "overlap"

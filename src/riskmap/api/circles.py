@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -87,7 +88,11 @@ def response_circles(body: CircleBody, request: Request, ctx: Ctx) -> Response:
 @router.get("/response-circles", summary="响应圈 Response circles", response_model=None)
 def response_circles_by_address(request: Request, ctx: Ctx) -> Response:
     """The same by an address: `points=lon,lat;lon,lat&minutes=5,10,15`."""
-    found = parameters(request, set(CircleBody.model_fields))
+    return _circle(ctx, body_of(parameters(request, set(CircleBody.model_fields))))
+
+
+def body_of(found: Mapping[str, str]) -> CircleBody:
+    """Read a question from an address."""
     given: dict[str, Any] = {}
     for name, text in found.items():
         if name == "lang":
@@ -104,7 +109,7 @@ def response_circles_by_address(request: Request, ctx: Ctx) -> Response:
             given[name] = number(text, name)
         else:
             given[name] = text
-    return _circle(ctx, CircleBody(**given))
+    return CircleBody(**given)
 
 
 def _pair(text: str, row: int) -> tuple[float, float]:
@@ -118,7 +123,7 @@ def _pair(text: str, row: int) -> tuple[float, float]:
 def _circle(ctx: Ctx, body: CircleBody) -> Response:
     datum = read_city_datum(ctx, body.datum)
     form = _one_of("f", body.f, ("geojson", "csv"))
-    query = _query(ctx, body, datum)
+    query = circle_query(ctx, body, datum)
     watch = Stopwatch()
     with watch.stage("scenario"):
         analysis = ctx.analysis.under(body.scenario, datum)
@@ -128,7 +133,8 @@ def _circle(ctx: Ctx, body: CircleBody) -> Response:
     return answer(found, "application/geo+json", watch, datum)
 
 
-def _query(ctx: Ctx, body: CircleBody, datum: Datum) -> ResponseQuery:
+def circle_query(ctx: Ctx, body: CircleBody, datum: Datum) -> ResponseQuery:
+    """Return the question of a body; raises InputError that names the field at fault."""
     if len(body.points) > MAX_STARTS:
         raise InputError("response.starts", parameter="points", most=MAX_STARTS)
     if (body.day_type is None) != (body.hour is None):

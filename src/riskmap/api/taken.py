@@ -173,6 +173,9 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     "/styles/sprites/{sheet}.json": (),
     "/styles/sprites/{sheet}.png": (),
     "/analysis/response-circles": circle_parameters(),
+    "/analysis/response-circles/tiles/{z}/{x}/{y}.mvt": circle_parameters(),
+    "/analysis/response-circles/tilejson": circle_parameters(),
+    "/analysis/response-circles/style": circle_parameters(),
     "/analysis/reach": reached_parameters(),
     "/analysis/presets": (),
     "/analysis/scenarios": (
