@@ -453,3 +453,49 @@ def test_the_style_of_reached_roads(served: Served) -> None:
     assert {"zh", "en"} <= set(style["metadata"]["legend"]["entries"][0]["label"])
     refused = served.get("/analysis/response-circles/style", overlap="count", **asked)
     assert refused.status_code == 400 and refused.json()["parameter"] == "overlap"
+
+
+# ---------------------------------------------------------------- the k nearest
+
+
+def nearest_of(served: Served, status: int = 200, **query: Any) -> Any:
+    lon, lat = place(0)
+    answer = served.get("/analysis/nearest", **{"points": f"{lon},{lat}", **query})
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def test_the_k_nearest_by_network_time(served: Served) -> None:
+    found = nearest_of(served, layer="rescue-teams", k=3, direction="toward", geometry="true")
+    told = [
+        (one["properties"]["code"], one["properties"]["arrival_s"]) for one in found["features"]
+    ]
+    # Off duty or not, it stands two blocks away: what it may do is told beside it.
+    assert told == [("micro", BLOCK_S), ("off", 2 * BLOCK_S), ("joint", 3 * BLOCK_S)]
+    assert [one["properties"]["rank"] for one in found["features"]] == [1, 2, 3]
+    for one, blocks in zip(found["features"], (1, 2, 3), strict=True):
+        assert one["geometry"]["type"] == "LineString"
+        assert one["geometry"]["coordinates"][-1] == pytest.approx(list(place(0)), abs=1e-6)
+        assert one["properties"]["distance_m"] == pytest.approx(blocks * 268.6, rel=0.01)
+    # With a kind its phases count: 60 + 60 s before the first block; 180 s are inclusive.
+    phased = {"layer": "rescue-teams", "k": 9, "kind": "fire_station"}
+    for minutes, count in ((179.999 / 60, 0), (3, 1), (4, 2)):
+        some = nearest_of(served, minutes=minutes, **phased)
+        assert len(some["features"]) == count
+        assert some["unreachable_count"]["out_of_reach_by_start"] == [6 - count]
+    (lon, lat), (lon_2, lat_2) = place(0), place(14)
+    two = nearest_of(served, layer="rescue-teams", points=f"{lon},{lat};{lon_2},{lat_2}")
+    assert [(one["properties"]["start"], one["properties"]["code"]) for one in two["features"]] == [
+        (0, "micro"), (1, "far")
+    ]  # fmt: skip
+
+
+def test_what_no_road_is_near_to_stands_apart(served: Served) -> None:
+    found = nearest_of(served, layer="shelters", k=2)
+    assert found["features"] == [] and found["unreachable_count"]["no_road"] == 1
+    assert found["unreachable"][0]["reason"] == "no_road"
+    for query, parameter in (({"k": 0}, "k"), ({"k": 101}, "k"), ({"minutes": -1}, "minutes")):
+        refused = nearest_of(served, 400, layer="shelters", **query)
+        assert refused["parameter"] == parameter
+    body = {"layer": "rescue-teams", "points": [place(0)], "k": 101}
+    assert served.client.post("/analysis/nearest", json=body).json()["parameter"] == "k"

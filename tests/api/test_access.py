@@ -203,6 +203,13 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
             ("style", "style"),
         )
     },
+    **{
+        (method, "/analysis/nearest"): (
+            "/analysis/nearest?points=119,36.5",
+            (400,) * 5 + (401,) * 3,
+        )
+        for method in ("GET", "POST")
+    },
     ("GET", "/analysis/response-circles"): (
         "/analysis/response-circles?points=119,36.5",
         (400,) * 5 + (401,) * 3,

@@ -122,14 +122,14 @@ def _pair(text: str, row: int) -> tuple[float, float]:
 
 def _circle(ctx: Ctx, body: CircleBody) -> Response:
     datum = read_city_datum(ctx, body.datum)
-    form = _one_of("f", body.f, ("geojson", "csv"))
+    form = one_of("f", body.f, ("geojson", "csv"))
     query = circle_query(ctx, body, datum)
     watch = Stopwatch()
     with watch.stage("scenario"):
         analysis = ctx.analysis.under(body.scenario, datum)
     found = analysis.circle(query, watch, datum)
     if form == "csv":
-        return _table(found, watch)
+        return table(found, watch)
     return answer(found, "application/geo+json", watch, datum)
 
 
@@ -149,7 +149,7 @@ def circle_query(ctx: Ctx, body: CircleBody, datum: Datum) -> ResponseQuery:
         ),
         features=tuple(body.features),
         selection=_selection(ctx, body),
-        toward=_one_of("direction", body.direction, _DIRECTIONS) == "toward",
+        toward=one_of("direction", body.direction, _DIRECTIONS) == "toward",
         when=None if body.day_type is None or body.hour is None else (body.day_type, body.hour),
         cutoff=_choice("cutoff", body.cutoff, Cutoff),
         output=_choice("output", body.output, Output),
@@ -173,7 +173,8 @@ def _selection(ctx: Ctx, body: CircleBody) -> FeatureQuery | None:
     return FeatureQuery(layer=layer, condition=condition, limit=MAX_STARTS + 1)
 
 
-def _one_of(parameter: str, text: str, known: tuple[str, ...]) -> str:
+def one_of(parameter: str, text: str, known: tuple[str, ...]) -> str:
+    """Return a word that is known, or raise InputError that names its parameter."""
     if text not in known:
         raise InputError(
             "parameter.value", parameter=parameter, value=text[:40], expected=", ".join(known)
@@ -182,10 +183,10 @@ def _one_of(parameter: str, text: str, known: tuple[str, ...]) -> str:
 
 
 def _choice(parameter: str, text: str, kind: type[E]) -> E:
-    return kind(_one_of(parameter, text, tuple(kind)))
+    return kind(one_of(parameter, text, tuple(kind)))
 
 
-def _table(found: dict[str, Any], watch: Stopwatch) -> Response:
+def table(found: dict[str, Any], watch: Stopwatch) -> Response:
     """Write the properties of all features as CSV, nested ones as `layers.shelters.count`."""
     rows = [_flat(feature["properties"]) for feature in found["features"]]
     for row, feature in zip(rows, found["features"], strict=True):

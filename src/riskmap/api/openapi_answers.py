@@ -77,6 +77,10 @@ ANSWERS: Final[dict[tuple[str, str], dict[str, Contents]]] = {
     ("get", "/styles/sprites/{sheet}.png"): {"200": {PNG: _FILE}},
     ("get", "/analysis/response-circles/style"): {"200": {STYLE: ref("object")}},
     **{
+        (method, "/analysis/nearest"): {"200": {GEOJSON: ref("featureCollection"), CSV: _TABLE}}
+        for method in ("get", "post")
+    },
+    **{
         (method, "/analysis/response-circles"): {
             "200": {GEOJSON: ref("featureCollection"), CSV: _TABLE}
         }

@@ -29,6 +29,7 @@ from riskmap.api.taken_analysis import (
     SCENARIO,
     circle_parameters,
     covered_parameters,
+    nearest_parameters,
     reached_parameters,
 )
 from riskmap.api.taken_around import AROUND
@@ -176,6 +177,7 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     "/analysis/response-circles/tiles/{z}/{x}/{y}.mvt": circle_parameters(),
     "/analysis/response-circles/tilejson": circle_parameters(),
     "/analysis/response-circles/style": circle_parameters(),
+    "/analysis/nearest": nearest_parameters(),
     "/analysis/reach": reached_parameters(),
     "/analysis/presets": (),
     "/analysis/scenarios": (

@@ -174,6 +174,27 @@ def covered_parameters() -> tuple[Parameter, ...]:
     )
 
 
+def nearest_parameters() -> tuple[Parameter, ...]:
+    """Return what the nearest features are asked with by an address."""
+
+    def one(name: str, schema: dict[str, object], zh: str, en: str) -> Parameter:
+        return Parameter(name, schema, Text(zh, en))
+
+    left_out = {"layer", "minutes", "overlap", "cutoff", "output", "cell_m", "access_m"}
+    return (
+        Parameter("layer", TEXT, Text("要找的图层", "whose features are found"), required=True),
+        one("k", whole(1, 100, 1), "每个起点几个", "how many for each start"),
+        Parameter(
+            "minutes",
+            MINUTES.schema,
+            Text("不晚于几分钟,默认 60", "not later than so many minutes, default 60"),
+        ),
+        one("from_layer", TEXT, "作为起点的图层", "layer whose features start"),
+        one("geometry", {"type": "boolean"}, "给出路线", "the way to each"),
+        *(row for row in circle_parameters() if row.name not in left_out),
+    )
+
+
 OFFSET: Final = Parameter(
     "offset", whole(0, INT4 - 1, 0), Text("跳过前几条", "how many entries to skip")
 )
