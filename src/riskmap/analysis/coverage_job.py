@@ -77,6 +77,7 @@ def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[dict[str, A
 
 def reproduce(service: AnalysisService, parameters: dict[str, Any], then: Any, mark: str) -> Any:
     """Compute a run again, and say whether the rows are the same and what has changed since."""
+    service = service.under_kept(parameters.get("scenario"))
     found = service.covered(LayersQuery.from_json(parameters), Stopwatch())
     now = checksum(rows_of(found))
     return {
@@ -109,6 +110,7 @@ class CoverageKind:
             if handle.cancelled():
                 raise JobCancelledError
 
+        service = service.under_kept(asked.get("scenario"))
         found = service.covered(LayersQuery.from_json(asked), Stopwatch(), progress)
         rows = list(rows_of(found))
         progress(len(rows), len(rows))

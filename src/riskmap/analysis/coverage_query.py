@@ -129,8 +129,9 @@ class LayersQuery:
 
     @staticmethod
     def from_json(found: dict[str, Any]) -> LayersQuery:
-        """Read what `to_json` made."""
+        """Read what `to_json` made; what else is kept beside it is left alone."""
         when = found["when"]
+        found = {name: found[name] for name in LayersQuery.__slots__ if name in found}
         return LayersQuery(
             **{
                 **found,

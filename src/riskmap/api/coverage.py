@@ -58,6 +58,9 @@ class CoverageBody(BaseModel):
     hour: int | None = Field(default=None, description="0 … 23, with day_type")
     line_kmh: float = Field(default=LINE_KMH, description="speed of the straight line, km/h")
     limit: int = Field(default=200, description="how many of the uncovered to list")
+    scenario: int | str | dict[str, Any] | None = Field(
+        default=None, description="id of a stored scenario, or a scenario: docs/scenarios.md"
+    )
 
 
 def query_of(body: CoverageBody, database: Database) -> LayersQuery:
@@ -123,7 +126,10 @@ def coverage_of_layers(body: CoverageBody, request: Request, ctx: Ctx) -> Respon
     """Say how the teams cover layers: by level, district, street, with and without neighbours."""
     found = parameters(request, {"datum"})
     datum = read_city_datum(ctx, found.get("datum"))
-    return _summary(ctx.analysis, query_of(body, ctx.database), Stopwatch(), datum)
+    watch = Stopwatch()
+    with watch.stage("scenario"):
+        analysis = ctx.analysis.under(body.scenario, datum)
+    return _summary(analysis, query_of(body, ctx.database), watch, datum)
 
 
 def _summary(
