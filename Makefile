@@ -94,9 +94,10 @@ web: $(page) ## 构建网页(Node 来自 Python 软件包) | build the page (Nod
 test: $(dev_stamp) $(wanted_page) ## 全部检查与测试 | every check and test
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
-	$(VENV)/bin/mypy
-	$(VENV)/bin/lint-imports
-	$(if $(wanted_page),$(npm) run check && $(npm) test)
+	@# One core each: our types and imports, and the page's.
+	{ $(VENV)/bin/mypy && $(VENV)/bin/lint-imports; } & ours=$$!; \
+		$(if $(wanted_page),{ $(npm) run check && $(npm) test; },:); page=$$?; \
+		wait $$ours && exit $$page
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 prove-crash: $(dev_stamp) ## 导入与载入演示市时随机 kill -9(约十分钟) | kill -9 at random moments of imports and of the demo's load (some ten minutes)

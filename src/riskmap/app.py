@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from riskmap import __version__
 from riskmap.access.ring import KeyRing
-from riskmap.analysis import coverage_job
+from riskmap.analysis import coverage_job, process_job
 from riskmap.analysis.coverage_job import CoverageKind
 from riskmap.analysis.service import AnalysisService
 from riskmap.api import (
@@ -45,6 +45,7 @@ from riskmap.api import (
     openapi,
     overview,
     problems,
+    processes,
     reach,
     scenarios,
     schemas,
@@ -59,6 +60,7 @@ from riskmap.api import (
 )
 from riskmap.api.context import Context
 from riskmap.api.deps import caller
+from riskmap.api.process_list import execute
 from riskmap.api.tallies import Exchange
 from riskmap.api.tile_edge import Known, TileEdge
 from riskmap.catalog.registry import load_catalog
@@ -89,6 +91,7 @@ LARGER_BODIES = (
     (re.compile(re.escape(convert.PATH)), convert.MAX_BODY_BYTES),
     (edits.PATHS, edits.MAX_BODY_BYTES),
     (scenarios.PATHS, scenarios.MAX_BODY_BYTES),
+    (processes.PATHS, scenarios.MAX_BODY_BYTES),
     (re.compile(re.escape(surroundings.PATH)), surroundings.MAX_BODY_BYTES),
 )
 # These take files: they count for themselves, and what they take goes to the disk.
@@ -247,7 +250,11 @@ def create_app(settings: Settings) -> FastAPI:
     folder = Folder(database, feed, catalog)
     analysis_service = AnalysisService(database, catalog, graphs)
     coverage_kind = CoverageKind(analysis_service)
-    kinds: dict[str, Kind] = {KIND: imports_kind, coverage_job.KIND: coverage_kind}
+    kinds: dict[str, Kind] = {
+        KIND: imports_kind,
+        coverage_job.KIND: coverage_kind,
+        process_job.KIND: process_job.ProcessKind(analysis_service, execute),
+    }
     runner = Runner(database, kinds, folders.place)
     context = Context(
         settings,
@@ -317,6 +324,7 @@ def create_app(settings: Settings) -> FastAPI:
         styles.router,
         reach.router,
         scenarios.router,
+        processes.router,
         surroundings.router,
         circles.router,
         circle_tiles.router,

@@ -396,38 +396,27 @@ def test_a_scenario_counts_too(served: Served) -> None:
     assert answer.status_code == 200, answer.text
     assert answer.json()["total"] == {"count": 3, "covered": 1}
     assert ask(served, layer=HAZARDS)["total"] == {"count": 3, "covered": 2}
+    posted = served.client.post(PATH, json={"layer": [HAZARDS], "scenario": gone})
+    assert posted.json()["total"] == {"count": 3, "covered": 1}
 
 
-def test_a_run_keeps_the_text_of_its_scenario(served: Served) -> None:
-    """Without C, which is first at column 20 after 690 s, B is there after 1080 s."""
-    (c,) = served.get(
-        "/collections/rescue-teams/items", filter="code='C'", **{"filter-lang": "cql2-text"}
-    ).json()["features"]
-    inline = {"teams_off_duty": [{"layer": "rescue-teams", "id": c["id"]}]}
-    writer = served.headers("analyst")
-    made = served.client.post(
-        "/analysis/scenarios", json={"name": "without C", "scenario": inline}, headers=writer
+def test_a_run_keeps_its_scenario_when_the_stored_one_is_gone(served: Served) -> None:
+    ids = {one["properties"]["code"]: one["id"] for one in served.items("rescue-teams")}
+    gone = {"teams_removed": [{"layer": "rescue-teams", "id": ids["C"]}]}
+    keyed = served.headers("analyst")
+    stored = served.client.post(
+        "/analysis/scenarios", json={"name": "C is away", "scenario": gone}, headers=keyed
     )
-    assert made.status_code == 201, made.text
-    number = made.json()["id"]
-    for scenario, covered in ((number, 1), (inline, 1), (None, 2)):
-        answer = served.client.post(PATH, json={"layer": [HAZARDS], "scenario": scenario})
-        assert answer.status_code == 200, answer.text
-        assert answer.json()["total"] == {"count": 3, "covered": covered}
-    kept = run(served, layer=[HAZARDS], scenario=number)
-    assert kept["summary"]["total"]["covered"] == 1
-    tag = {"If-Match": made.headers["etag"]}
-    gone = served.client.delete(f"/analysis/scenarios/{number}", headers=writer | tag)
-    assert gone.status_code == 204
-    here = f"{RUNS}/{kept['id']}"
-    assert served.get(f"{here}/reproduce").json()["same"] is True
-    told = served.get(here).json()["parameters"]["scenario"]
-    assert told["stored"]["name"] == "without C" and told["content"]["teams_off_duty"]
-    (far,) = [
-        one["properties"]
-        for one in served.get(f"{here}/features").json()["features"]
-        if one["properties"]["code"] == "g20"
-    ]
-    assert far["first_s"] == 1080
-    unknown = served.client.post(RUNS, json={"scenario": 999}, headers=writer)
-    assert unknown.status_code == 404
+    number = stored.json()["id"]
+    made = run(served, layer=[HAZARDS], scenario=number)
+    inline = run(served, layer=[HAZARDS], scenario=gone)
+    assert made["checksum"] == inline["checksum"]
+    assert made["checksum"] != run(served, layer=[HAZARDS])["checksum"]
+    assert made["parameters"]["scenario"]["teams_removed"] == gone["teams_removed"]
+    tag = {"If-Match": stored.headers["etag"]}
+    deleted = served.client.delete(f"/analysis/scenarios/{number}", headers=keyed | tag)
+    assert deleted.status_code == 204
+    told = served.get(f"{RUNS}/{made['id']}/reproduce").json()
+    assert told["same"] is True
+    unknown = served.client.post(RUNS, json={"scenario": number}, headers=keyed)
+    assert (unknown.status_code, unknown.json()["parameter"]) == (404, "scenario")

@@ -162,6 +162,17 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
         "/analysis/coverage-runs/99/cancel",
         (401, 403, 404, 404, 404, 401, 401, 401),
     ),
+    ("GET", "/processes"): ("/processes", CHECKED),
+    ("GET", "/processes/{process_id}"): ("/processes/reach", CHECKED),
+    # The body is no request to run anything: 400 says that the caller got through.
+    ("POST", "/processes/{process_id}/execution"): (
+        "/processes/reach/execution",
+        (400,) * 5 + (401,) * 3,
+    ),
+    ("GET", "/jobs"): ("/jobs", (401, 403, 200, 200, 200, 401, 401, 401)),
+    ("GET", "/jobs/{job_id}"): ("/jobs/99", (404,) * 5 + (401,) * 3),
+    ("GET", "/jobs/{job_id}/results"): ("/jobs/99/results", (404,) * 5 + (401,) * 3),
+    ("DELETE", "/jobs/{job_id}"): ("/jobs/99", (401, 403, 404, 404, 404, 401, 401, 401)),
     # The body is no request to convert: 400 says that the caller got through.
     ("POST", "/convert"): ("/convert", (400,) * 5 + (401,) * 3),
     ("GET", "/analysis/hazard-levels"): ("/analysis/hazard-levels", KEYED),

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from api_help import Served, serving_the_demo
 from riskmap.analysis.response import Cutoff, Output, Overlap
-from riskmap.api.reach import ASKED
+from riskmap.api.reach import ReachBody
 from riskmap.cli.main import app
 from riskmap.db.cluster import Cluster
 
@@ -45,7 +45,9 @@ def test_every_choice_is_told() -> None:
     told = DOCS.split("## 谁能到达")[0]
     for choice in (*Overlap, *Cutoff, *Output):
         assert f"`{choice}`" in told
-    assert {name for name in ASKED if name.startswith("need_")} <= set(re.findall(r"\w+", DOCS))
+    assert {name for name in ReachBody.model_fields if name.startswith("need_")} <= set(
+        re.findall(r"\w+", DOCS)
+    )
 
 
 def test_questions_1_5_7_and_11_by_one_command_each(

@@ -14,7 +14,7 @@ import pytest
 
 from api_help import Served, listening, serving
 from archive_help import write
-from browser_help import Watched, a_browser, ready, watched
+from browser_help import Watched, a_browser, blank, ready, watched
 from riskmap.app import create_app
 from riskmap.db.cluster import Cluster
 from riskmap.tiles.archive_list import folder_of
@@ -63,7 +63,7 @@ def browser() -> Iterator[Any]:
 
 @contextmanager
 def opened(browser: Any, url: str, camera: str = "", **options: Any) -> Iterator[Watched]:
-    with watched(browser, url, reduced_motion="reduce", **options) as seen:
+    with watched(browser, url, **options) as seen:
         seen.page.goto(f"{url}/{camera}")
         ready(seen.page)
         yield seen
@@ -107,12 +107,8 @@ async ([one, other]) => {
 
 def compared(browser: Any, one: bytes, other: bytes) -> dict[str, int]:
     """Return how many pixels differ, and how many show something."""
-    page = browser.new_page()
-    try:
-        given = [base64.b64encode(png).decode() for png in (one, other)]
-        found: dict[str, int] = page.evaluate(_DIFFERENT, given)
-    finally:
-        page.close()
+    given = [base64.b64encode(png).decode() for png in (one, other)]
+    found: dict[str, int] = blank(browser).evaluate(_DIFFERENT, given)
     return found
 
 

@@ -24,7 +24,7 @@ ZOOMS = "0-18"
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
     """A tiny city in a cluster that another process keeps up, so that kills hit exports alone."""
-    with a_place() as found:
+    with a_place(made=True) as found:
         files = demo_help.write_city(found.cwd / "files")
         found.done("demo", "load", "--files", files)
         with found.cluster().running():

@@ -78,7 +78,7 @@ def sizes(found: dict[str, Any]) -> set[int]:
 @pytest.fixture(scope="module")
 def tiny() -> Iterator[tuple[Place, Answer]]:
     """A place that holds the tiny city, and what its load said."""
-    with a_place() as place:
+    with a_place(made=True) as place:
         folder = write_city(place.cwd / "files")
         yield place, place.done("demo", "load", "--files", folder)
 
@@ -191,9 +191,12 @@ def test_the_city_goes_and_comes_beside_a_running_service(tiny: tuple[Place, Ans
 
 
 def test_without_the_demo_the_start_stays_empty() -> None:
-    with a_place() as place, place.set(DEMO="0").serving() as service:
-        assert service.get("/").json()["city"] is None
-        assert "riskmap city init" in service.said
+    with a_place() as bare:
+        # A variable that Python itself reads: this start is no fork.
+        place = Place(bare.cwd, {"RISKMAP_DEMO": "0", "PYTHONFAULTHANDLER": "1"})
+        with place.serving() as service:
+            assert service.get("/").json()["city"] is None
+            assert "riskmap city init" in service.said
     with a_place() as place:
         place.set(DEMO="perhaps").run("serve").refused(2, "RISKMAP_DEMO", "perhaps")
 

@@ -77,7 +77,7 @@ def test_two_workers_on_another_server(
 
 @pytest.mark.parametrize("workers_wanted", ["2"])
 def test_workers_on_the_private_cluster_stop_with_it(workers_wanted: str) -> None:
-    with a_place() as place:
+    with a_place(made=True) as place:
         with place.set(WORKERS=workers_wanted).serving() as service:
             assert service.get("/readyz").status == 200
             assert service.stop() in (0, 143)
@@ -88,7 +88,7 @@ def test_workers_on_the_private_cluster_stop_with_it(workers_wanted: str) -> Non
 
 def test_workers_end_with_the_process_that_started_them() -> None:
     """kill -9 of the service: its workers leave the port to the next start."""
-    with a_place() as place, place.set(WORKERS="2").serving() as service:
+    with a_place(made=True) as place, place.set(WORKERS="2").serving() as service:
         assert "riskmap city init" in service.said  # an empty city says what fills it
         port = int(service.address.rsplit(":", 1)[1])
         assert service.get("/livez").status == 200

@@ -45,7 +45,7 @@ def write(folder: Path, version: int, rows: int = ROWS) -> Path:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
-    with a_place() as found:
+    with a_place(made=True) as found:
         found.done(
             *("city", "init", "--name", "测试市", "--bbox=120,36,121,37", "--crs", "EPSG:4549")
         )
@@ -138,7 +138,7 @@ def test_the_notebooks_client_imports_and_shows_what_is_wrong(
 
 def test_the_service_answers_while_an_import_runs(place: Place) -> None:
     key = editor(place)
-    path = write(place.cwd, 1)
+    path = write(place.cwd, 1, rows=20_000)
     with place.serving() as service:
         number = send(service, key, path, source_system="busy").json()["id"]
         answers = 0
@@ -151,8 +151,8 @@ def test_the_service_answers_while_an_import_runs(place: Place) -> None:
 
 
 def test_a_stopped_service_puts_the_job_back_and_the_next_start_ends_it(place: Place) -> None:
-    key = editor(place)
-    path = write(place.cwd, 2, rows=60_000)
+    key, rows = editor(place), 30_000
+    path = write(place.cwd, 2, rows=rows)
     with database(place) as session:
         old = state(session)
         with place.serving() as service:
@@ -167,7 +167,7 @@ def test_a_stopped_service_puts_the_job_back_and_the_next_start_ends_it(place: P
             assert state(session) == old
         with place.serving() as service:
             assert ended(service, key, number)["status"] == "done"
-        assert state(session)[0] == old[0] + 60_100
+        assert state(session)[0] == old[0] + rows + 100
 
 
 @pytest.mark.prove

@@ -25,7 +25,7 @@ def features(file: Path) -> list[dict[str, Any]]:
 
 
 def test_what_came_in_can_be_told_and_taken_back() -> None:
-    with a_place() as place, place.cluster().running():
+    with a_place(made=True) as place, place.cluster().running():
         (place.cwd / "good.csv").write_text(GOOD, encoding="utf-8")
         geojson(place.cwd, *BAD, name="bad.geojson")
         place.done(*CITY)

@@ -14,7 +14,7 @@ from conftest import shared_data
 
 def test_a_circle_on_the_roads_of_a_geopackage() -> None:
     roads = shared_data("nanjing", "roads.gpkg")
-    with a_place() as place:
+    with a_place(made=True) as place:
         place.done(
             *("city", "init", "--name", "南京市", "--name-en", "Nanjing"),
             *("--bbox=118.3,31.2,119.3,32.7", "--crs", "EPSG:32650"),

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import geopandas
@@ -134,64 +134,71 @@ def test_gdal_of_the_distribution_filters(city: Served, root: str, where: str, s
 
 
 # GDAL holds Python's lock while it waits for the service, which here runs in a thread of the same
-# process: so it gets a process of its own.
+# process: so it gets a process of its own, one for all questions, as its imports take a second.
 READ = """
 import json, sys, pyogrio
-root, layer, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-if "bbox" in options:
-    options["bbox"] = tuple(options["bbox"])
-frame = pyogrio.read_dataframe(f"OAPIF:{root}", layer=layer, fid_as_index=True, **options)
-print(json.dumps({
-    "ids": frame.index.tolist(),
-    "columns": frame.columns.tolist(),
-    "epsg": frame.crs.to_epsg(),
-    "shapes": frame.geometry.to_wkt(rounding_precision=9).tolist(),
-}))
+for line in sys.stdin:
+    root, layer, options = json.loads(line)
+    if "bbox" in options:
+        options["bbox"] = tuple(options["bbox"])
+    frame = pyogrio.read_dataframe(f"OAPIF:{root}", layer=layer, fid_as_index=True, **options)
+    print(json.dumps({
+        "ids": frame.index.tolist(),
+        "columns": frame.columns.tolist(),
+        "epsg": frame.crs.to_epsg(),
+        "shapes": frame.geometry.to_wkt(rounding_precision=9).tolist(),
+    }), flush=True)
 """
+Read = Callable[..., dict[str, Any]]
 
 
-def read_by_pyogrio(root: str, layer: str, **options: Any) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def read_by_pyogrio(root: str) -> Iterator[Read]:
     """Read a collection by the GDAL that pyogrio brings."""
-    done = subprocess.run(
-        [sys.executable, "-c", READ, root, layer, json.dumps(options)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    assert len(found["ids"]) == len(set(found["ids"]))
-    return found
+    with subprocess.Popen(
+        [sys.executable, "-c", READ], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+
+        def read(layer: str, **options: Any) -> dict[str, Any]:
+            process.stdin.write(json.dumps([root, layer, options]) + "\n")
+            process.stdin.flush()
+            said = process.stdout.readline()
+            assert said, "the reading process ended"
+            found: dict[str, Any] = json.loads(said)
+            assert len(found["ids"]) == len(set(found["ids"]))
+            return found
+
+        yield read
 
 
 @pytest.mark.parametrize("layer", CATALOG)
 def test_gdal_within_pyogrio_reads_every_collection_whole(
-    city: Served, root: str, layer: str
+    city: Served, read_by_pyogrio: Read, layer: str
 ) -> None:
-    found = read_by_pyogrio(root, layer)
+    found = read_by_pyogrio(layer)
     assert set(found["ids"]) == stored(city, layer)
     fields = {field.name for field in CATALOG[layer].visible(restricted=False)}
     assert fields <= set(found["columns"])
     assert found["epsg"] in (4326, None)  # CRS84 has no number
 
 
-def test_gdal_within_pyogrio_filters(city: Served, root: str) -> None:
+def test_gdal_within_pyogrio_filters(city: Served, read_by_pyogrio: Read) -> None:
     for where in ("risk_level = 3", "risk_level IS NULL", "name = '点, K300+300'"):
-        assert set(read_by_pyogrio(root, MANY, where=where)["ids"]) == stored(city, MANY, where)
+        assert set(read_by_pyogrio(MANY, where=where)["ids"]) == stored(city, MANY, where)
     inside = "ST_Intersects(geom, ST_MakeEnvelope(120.2,36.2,120.3,36.3,4326))"
-    found = read_by_pyogrio(root, MANY, bbox=(120.2, 36.2, 120.3, 36.3))
+    found = read_by_pyogrio(MANY, bbox=(120.2, 36.2, 120.3, 36.3))
     assert set(found["ids"]) == stored(city, MANY, inside)
 
 
 @pytest.mark.parametrize("code", [4326, 4490, 3857, 4549])
-def test_gdal_within_pyogrio_reads_other_systems(root: str, code: int) -> None:
+def test_gdal_within_pyogrio_reads_other_systems(read_by_pyogrio: Read, code: int) -> None:
     """It turns the axes back itself: what it shows must lie where the features lie."""
     plain, other = (
         dict(zip(found["ids"], found["shapes"], strict=True))
         for found in (
-            read_by_pyogrio(root, "shelters"),
-            read_by_pyogrio(root, "shelters", CRS=f"EPSG:{code}"),
+            read_by_pyogrio("shelters"),
+            read_by_pyogrio("shelters", CRS=f"EPSG:{code}"),
         )
     )
     into = Transformer.from_crs(4326, code, always_xy=True)

@@ -177,7 +177,7 @@ class Prover:
 
 def prove(kills: int, rows: int, until: float = 1.0) -> Counter[str]:
     chance = random.Random(SEED)
-    with a_place() as place:
+    with a_place(made=True) as place:
         place.done(
             *("city", "init", "--name", "测试市", "--bbox=120,36,121,37", "--crs", "EPSG:4549")
         )

@@ -311,7 +311,7 @@ def prove(cluster: Cluster, database_factory: Callable[[], str], pairs: int) -> 
 def test_a_second_after_a_commit_both_workers_have_it(
     cluster: Cluster, database_factory: Callable[[], str]
 ) -> None:
-    pairs = prove(cluster, database_factory, 100)
+    pairs = prove(cluster, database_factory, 60)
     assert pairs["tag: 304"] > 0 and pairs["tag: 200"] > 0
 
 

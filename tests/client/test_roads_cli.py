@@ -19,7 +19,7 @@ MAPPING = {"columns": {"road_class": "等级"}, "values": {"road_class": {"一�
 
 
 def test_roads_their_report_and_the_tables() -> None:
-    with a_place() as place, place.cluster().running():
+    with a_place(made=True) as place, place.cluster().running():
         features = [
             {
                 "type": "Feature",

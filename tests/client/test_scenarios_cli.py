@@ -10,7 +10,7 @@ from riskmap.errors import EXIT_INPUT
 
 
 def test_a_scenario_is_stored_listed_and_compared() -> None:
-    with a_place() as place, place.cluster().running():
+    with a_place(made=True) as place, place.cluster().running():
         place.done("demo", "load", "--files", write_city(place.cwd / "city"))
         file = place.cwd / "away.json"
         file.write_text(json.dumps({"teams_off_duty": [{"id": 1}, {"id": 2}]}), encoding="utf-8")

@@ -294,6 +294,7 @@ GRANTS = {
     "jobs": {"SELECT", "INSERT", "UPDATE"},
     "coverage_runs": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "coverage_features": {"SELECT", "INSERT"},
+    "process_jobs": WRITES,
     "imports": {"SELECT", "INSERT", "UPDATE"},
 }
 

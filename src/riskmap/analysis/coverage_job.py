@@ -77,7 +77,7 @@ def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[dict[str, A
 
 def reproduce(service: AnalysisService, parameters: dict[str, Any], then: Any, mark: str) -> Any:
     """Compute a run again, and say whether the rows are the same and what has changed since."""
-    service = service.under_kept(parameters.get("scenario"))
+    service = service.under(parameters.get("scenario"))
     found = service.covered(LayersQuery.from_json(parameters), Stopwatch())
     now = checksum(rows_of(found))
     return {
@@ -100,17 +100,16 @@ class CoverageKind:
 
     def run(self, parameters: Mapping[str, Any], handle: Handle) -> Mapping[str, Any]:
         """Compute a run and store it whole, or not at all."""
-        service, run_id = self._service, int(parameters["run_id"])
-        database = service.ground.database
+        run_id, database = int(parameters["run_id"]), self._service.ground.database
         with database.read() as session:
             asked = store.get_run(session, run_id).parameters
+        service = self._service.under(asked.get("scenario"))
 
         def progress(done: int, total: int) -> None:
             handle.progress("search", done, total)
             if handle.cancelled():
                 raise JobCancelledError
 
-        service = service.under_kept(asked.get("scenario"))
         found = service.covered(LayersQuery.from_json(asked), Stopwatch(), progress)
         rows = list(rows_of(found))
         progress(len(rows), len(rows))

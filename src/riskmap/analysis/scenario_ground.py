@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -33,7 +32,6 @@ from riskmap.units import Bbox
 _MAX_ID: Final = 2**63 - 1
 # How many of what is gone a warning names.
 _NAMED: Final = 10
-_DATES: Final = ("created_at", "updated_at")
 _T = TypeVar("_T")
 
 
@@ -66,48 +64,6 @@ def ground_for(ground: Ground, value: Any, datum: Datum = Datum.WGS84) -> Ground
     return changed_ground(ground, read_scenario(value, ground.catalog, box, datum), stored)
 
 
-def kept_scenario(ground: Ground, value: Any, datum: Datum = Datum.WGS84) -> dict[str, Any] | None:
-    """Return the whole text of a request's scenario, as JSON: it holds when the stored one is gone.
-
-    Parameters and errors as `ground_for`; positions in WGS 84; None: there is none.
-
-    Returns
-    -------
-    dict
-        ``content`` and, of a stored one, ``stored``: its id, name, version and dates.
-    """
-    if value is None:
-        return None
-    if isinstance(value, str):
-        value = _decoded(value)
-    if isinstance(value, dict):
-        scenario = checked_scenario(ground, value, datum)
-        return {"content": scenario.to_json(), "stored": None}
-    with ground.database.read() as session:
-        found = find_scenario(session, whole(value, "scenario", _MAX_ID))
-    told = {name: getattr(found, name) for name in found.__slots__ if name != "content"}
-    for name in _DATES:
-        told[name] = told[name].isoformat()
-    return {"content": found.content, "stored": told}
-
-
-def ground_of_kept(ground: Ground, kept: dict[str, Any] | None) -> Ground:
-    """Return the ground of what `kept_scenario` made; what of it is gone since is left out.
-
-    Errors as `changed_ground`.
-    """
-    if kept is None:
-        return ground
-    with ground.database.read() as session:
-        box = read_city(session).bbox
-    scenario = read_scenario(kept["content"], ground.catalog, box)
-    if kept["stored"] is None:
-        return changed_ground(ground, scenario)
-    dates = {name: datetime.fromisoformat(kept["stored"][name]) for name in _DATES}
-    stored = StoredScenario(**{**kept["stored"], **dates, "content": kept["content"]})
-    return changed_ground(ground, scenario, stored)
-
-
 def checked_scenario(ground: Ground, content: Any, datum: Datum = Datum.WGS84) -> Scenario:
     """Read a scenario and see to it that all it names is there, before it is stored.
 
@@ -125,6 +81,21 @@ def checked_scenario(ground: Ground, content: Any, datum: Datum = Datum.WGS84) -
     with ground.database.read() as session:
         edges = known_edges(session, scenario.closed_edges)
     return _existing(scenario, edges, teams, strict=True)[0]
+
+
+def content_of(ground: Ground, value: Any) -> dict[str, Any] | None:
+    """Return what a scenario says, in WGS 84, to be kept with what is computed under it.
+
+    A stored one may be changed or deleted later; see `ground_for` for `value` and what is raised.
+    """
+    if isinstance(value, str):
+        value = _decoded(value)
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        return checked_scenario(ground, value).to_json()
+    with ground.database.read() as session:
+        return find_scenario(session, whole(value, "scenario", _MAX_ID)).content
 
 
 def _check_kinds(ground: Ground, moment: Moment, scenario: Scenario) -> None:

@@ -19,7 +19,7 @@ from riskmap.analysis.reach import ReachQuery, reach
 from riskmap.analysis.reached import Keep
 from riskmap.analysis.response import COUNTED_ROLES, ResponseQuery
 from riskmap.analysis.scenario_compare import compare
-from riskmap.analysis.scenario_ground import ground_for, ground_of_kept
+from riskmap.analysis.scenario_ground import ground_for
 from riskmap.analysis.search import search
 from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.analysis.surroundings import SurroundingsQuery, surroundings
@@ -62,13 +62,6 @@ class AnalysisService:
         See `riskmap.analysis.scenario_ground.ground_for`.
         """
         ground = ground_for(self.ground, scenario, datum)
-        if ground is self.ground:
-            return self
-        return AnalysisService(ground.database, ground.catalog, ground.graphs, ground)
-
-    def under_kept(self, kept: dict[str, Any] | None) -> AnalysisService:
-        """Return the analyses under a scenario whose text was kept; see `ground_of_kept`."""
-        ground = ground_of_kept(self.ground, kept)
         if ground is self.ground:
             return self
         return AnalysisService(ground.database, ground.catalog, ground.graphs, ground)

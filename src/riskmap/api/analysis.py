@@ -6,22 +6,30 @@ and the kernels let go of the GIL.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from fastapi.responses import Response
 
 from riskmap.analysis.stopwatch import Stopwatch
-from riskmap.api.deps import Ctx
 from riskmap.crs.datum import Datum, check_city, move_answer, read_datum
 from riskmap.db.city import find_city
+from riskmap.db.sessions import Database
 
 
-def read_city_datum(ctx: Ctx, text: str | None) -> Datum:
+class Stored(Protocol):
+    """What has the city's database: the service's context, or what an analysis stands on."""
+
+    @property
+    def database(self) -> Database:
+        """The database."""
+
+
+def read_city_datum(where: Stored, text: str | None) -> Datum:
     """Read in which datum positions come and go; refuse one that cannot serve this city."""
     datum = read_datum(text)
     if datum is not Datum.WGS84:
-        with ctx.database.read() as session:
+        with where.database.read() as session:
             city = find_city(session)
         if city is not None:
             check_city(datum, city.bbox)

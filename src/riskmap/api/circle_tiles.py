@@ -98,14 +98,14 @@ def _read(request: Request, ctx: Context) -> tuple[CircleBody, Datum]:
             value=body.overlap[:40],
             expected=f"{Overlap.UNION}, {Overlap.NEAREST}",
         )
-    datum = read_city_datum(ctx, body.datum)
-    circle_query(ctx, body, datum)  # what is wrong with it is said at once
+    datum = read_city_datum(ctx.analysis.ground, body.datum)
+    circle_query(ctx.analysis.ground, body, datum)  # what is wrong with it is said at once
     return body, datum
 
 
 def _key(ctx: Context, body: CircleBody, datum: Datum) -> str:
     """Return what the lines follow from: the question and the revisions of all that it reads."""
-    query = circle_query(ctx, body, datum)
+    query = circle_query(ctx.analysis.ground, body, datum)
     moment = ctx.analysis.ground.now()
     served = None if moment.networks is None else moment.networks.revision
     more: list[Any] = []
@@ -122,7 +122,8 @@ def _key(ctx: Context, body: CircleBody, datum: Datum) -> str:
 
 def _lines(ctx: Context, body: CircleBody, datum: Datum) -> Lines:
     found = reached_roads(
-        ctx.analysis.under(body.scenario, datum).ground, circle_query(ctx, body, datum)
+        ctx.analysis.under(body.scenario, datum).ground,
+        circle_query(ctx.analysis.ground, body, datum),
     )
     size = [len(part) for part in found.lonlat]
     degrees = np.concatenate(found.lonlat) if size else np.zeros((0, 2))
@@ -140,8 +141,8 @@ def _lines(ctx: Context, body: CircleBody, datum: Datum) -> Lines:
 
 
 def _tilejson(request: Request, ctx: Context, body: CircleBody) -> dict[str, Any]:
-    datum = read_city_datum(ctx, body.datum)
-    minutes = sorted(set(circle_query(ctx, body, datum).minutes))
+    datum = read_city_datum(ctx.analysis.ground, body.datum)
+    minutes = sorted(set(circle_query(ctx.analysis.ground, body, datum).minutes))
     here = f"{base(request)}/analysis/response-circles/tiles/{{z}}/{{x}}/{{y}}.mvt"
     asked = request.url.query
     # Times are coloured between the alarm and the last band, as the bands are: dark comes first.

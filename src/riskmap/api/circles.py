@@ -17,6 +17,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from riskmap.analysis.ground import Ground
 from riskmap.analysis.polygons import CELL_M, OFF_ROAD_MAX_M
 from riskmap.analysis.preset_use import circle_given
 from riskmap.analysis.response import (
@@ -26,9 +27,12 @@ from riskmap.analysis.response import (
     Overlap,
     ResponseQuery,
 )
+from riskmap.analysis.service import AnalysisService
 from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.api.analysis import answer, read_city_datum
 from riskmap.api.deps import Ctx, integer, number, parameters
+from riskmap.api.links import GEOJSON
+from riskmap.catalog.registry import Catalog
 from riskmap.crs.datum import Datum, place_in_wgs84
 from riskmap.errors import InputError, NotFoundError
 from riskmap.features import cql2
@@ -121,19 +125,26 @@ def _pair(text: str, row: int) -> tuple[float, float]:
 
 
 def _circle(ctx: Ctx, body: CircleBody) -> Response:
-    datum = read_city_datum(ctx, body.datum)
     form = one_of("f", body.f, ("geojson", "csv"))
-    query = circle_query(ctx, body, datum)
     watch = Stopwatch()
-    with watch.stage("scenario"):
-        analysis = ctx.analysis.under(body.scenario, datum)
-    found = analysis.circle(query, watch, datum)
+    found, datum = told(ctx.analysis, body, watch)
     if form == "csv":
         return table(found, watch)
-    return answer(found, "application/geo+json", watch, datum)
+    return answer(found, GEOJSON, watch, datum)
 
 
-def circle_query(ctx: Ctx, body: CircleBody, datum: Datum) -> ResponseQuery:
+def told(
+    analysis: AnalysisService, body: CircleBody, watch: Stopwatch
+) -> tuple[dict[str, Any], Datum]:
+    """Answer a question; say in which datum the caller wants it."""
+    datum = read_city_datum(analysis.ground, body.datum)
+    query = circle_query(analysis.ground, body, datum)
+    with watch.stage("scenario"):
+        analysis = analysis.under(body.scenario, datum)
+    return analysis.circle(query, watch, datum), datum
+
+
+def circle_query(ground: Ground, body: CircleBody, datum: Datum) -> ResponseQuery:
     """Return the question of a body; raises InputError that names the field at fault."""
     if len(body.points) > MAX_STARTS:
         raise InputError("response.starts", parameter="points", most=MAX_STARTS)
@@ -148,23 +159,23 @@ def circle_query(ctx: Ctx, body: CircleBody, datum: Datum) -> ResponseQuery:
             for row, point in enumerate(body.points)
         ),
         features=tuple(body.features),
-        selection=_selection(ctx, body),
+        selection=_selection(ground.catalog, body),
         toward=one_of("direction", body.direction, _DIRECTIONS) == "toward",
         when=None if body.day_type is None or body.hour is None else (body.day_type, body.hour),
         cutoff=_choice("cutoff", body.cutoff, Cutoff),
         output=_choice("output", body.output, Output),
         cell_m=body.cell_m,
         access_m=body.access_m,
-        **circle_given(ctx.database, body.preset, given),
+        **circle_given(ground.database, body.preset, given),
     )
 
 
-def _selection(ctx: Ctx, body: CircleBody) -> FeatureQuery | None:
+def _selection(catalog: Catalog, body: CircleBody) -> FeatureQuery | None:
     if body.layer is None:
         if body.filter is not None:
             raise InputError("parameter.missing", parameter="layer")
         return None
-    layer = ctx.catalog.get(body.layer)
+    layer = catalog.get(body.layer)
     if layer is None:
         raise NotFoundError("response.layer", parameter="layer", value=body.layer[:60])
     fields = {field.name: field for field in layer.visible(restricted=False)}

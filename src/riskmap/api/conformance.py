@@ -7,7 +7,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from riskmap.api import edits, html, tilesets
+from riskmap.api import edits, html, processes, tilesets
 from riskmap.api.deps import Ctx, Language
 from riskmap.api.documents import answer, both_forms, tagged, wanted
 from riskmap.api.links import GEOJSON, HTML, JSON, base, link
@@ -30,6 +30,7 @@ CLASSES: Final = (
     *edits.CONFORMANCE,
     *cql2.CONFORMANCE,
     *tilesets.CONFORMANCE,
+    *processes.CONFORMANCE,
 )
 _HEADERS: Final = {"Cache-Control": "no-cache", "Vary": "Accept, Accept-Language"}
 
@@ -78,6 +79,7 @@ def _links(request: Request, lang: Lang) -> list[dict[str, Any]]:
         titled("/collections", "data", JSON, "ogc.collections"),
         titled("/tiles", tilesets.TILESETS, JSON, "tilesets.all"),
         titled("/tileMatrixSets", tilesets.SCHEMES, JSON, "tilesets.grids"),
+        titled("/processes", processes.LIST, JSON, "ogc.processes"),
         {**titled("/search?q={q}", "search", GEOJSON, "ogc.search"), "templated": True},
     ]
 

@@ -21,7 +21,7 @@ from riskmap.analysis.service import AnalysisService
 from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.api.analysis import answer, read_city_datum
 from riskmap.api.deps import Ctx, integer, number, parameters
-from riskmap.api.links import GEOJSON, address, link
+from riskmap.api.links import GEOJSON, JSON, address, link
 from riskmap.api.query import flag
 from riskmap.api.summary import CSV
 from riskmap.crs.datum import Datum
@@ -61,6 +61,23 @@ class CoverageBody(BaseModel):
     scenario: int | str | dict[str, Any] | None = Field(
         default=None, description="id of a stored scenario, or a scenario: docs/scenarios.md"
     )
+
+
+class CoverageAskedBody(CoverageBody):
+    """The same, in a datum of the caller's."""
+
+    datum: str | None = Field(default=None, description="wgs84, gcj02, bd09: of the answer")
+
+
+def told(
+    analysis: AnalysisService, body: CoverageAskedBody, watch: Stopwatch
+) -> tuple[dict[str, Any], Datum]:
+    """Answer a question; say in which datum the caller wants it."""
+    datum = read_city_datum(analysis.ground, body.datum)
+    query = query_of(body, analysis.ground.database)
+    with watch.stage("scenario"):
+        analysis = analysis.under(body.scenario, datum)
+    return analysis.coverage_summary(analysis.covered(query, watch)), datum
 
 
 def query_of(body: CoverageBody, database: Database) -> LayersQuery:
@@ -125,11 +142,10 @@ def coverage(request: Request, ctx: Ctx) -> Response:
 def coverage_of_layers(body: CoverageBody, request: Request, ctx: Ctx) -> Response:
     """Say how the teams cover layers: by level, district, street, with and without neighbours."""
     found = parameters(request, {"datum"})
-    datum = read_city_datum(ctx, found.get("datum"))
+    asked = CoverageAskedBody(**body.model_dump(), datum=found.get("datum"))
     watch = Stopwatch()
-    with watch.stage("scenario"):
-        analysis = ctx.analysis.under(body.scenario, datum)
-    return _summary(analysis, query_of(body, ctx.database), watch, datum)
+    whole, datum = told(ctx.analysis, asked, watch)
+    return answer(whole, JSON, watch, datum)
 
 
 def _summary(

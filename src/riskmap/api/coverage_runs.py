@@ -14,7 +14,7 @@ from riskmap.access.keys import Caller, KeyRole
 from riskmap.analysis import coverage_store as store
 from riskmap.analysis.coverage_features import geojson, table
 from riskmap.analysis.coverage_job import reproduce
-from riskmap.analysis.scenario_ground import kept_scenario
+from riskmap.analysis.scenario_ground import content_of
 from riskmap.api.coverage import MAX_FEATURES, CoverageBody, query_of
 from riskmap.api.deps import Ctx, Language, integer, needs, parameters
 from riskmap.api.links import GEOJSON, address, base, link
@@ -50,8 +50,7 @@ def start(body: RunBody, request: Request, ctx: Ctx, who: Analyst, lang: Languag
     parameters(request, set())
     query = query_of(body, ctx.database)
     query.targets(ctx.catalog)
-    # The whole text: the run holds although the stored scenario is changed or deleted later.
-    asked = {**query.to_json(), "scenario": kept_scenario(ctx.analysis.ground, body.scenario)}
+    asked = query.to_json() | {"scenario": content_of(ctx.analysis.ground, body.scenario)}
     actor = Actor(who.name, request.scope.get("riskmap.request_id"))
     with ctx.database.write(actor) as session:
         run_id = store.queue_run(session, asked, body.name, actor)

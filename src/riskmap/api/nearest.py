@@ -89,7 +89,7 @@ def nearest_by_address(request: Request, ctx: Ctx) -> Response:
 
 
 def _answer(ctx: Context, body: NearestBody) -> Response:
-    datum = read_city_datum(ctx, body.datum)
+    datum = read_city_datum(ctx.analysis.ground, body.datum)
     form = one_of("f", body.f, ("geojson", "csv"))
     layer = ctx.catalog.get(body.layer)
     if layer is None:
@@ -99,7 +99,7 @@ def _answer(ctx: Context, body: NearestBody) -> Response:
         given |= {name: given[name] or 0.0 for name in _PHASES}
     circle = CircleBody(**given, layer=body.from_layer, minutes=[body.minutes])
     query = NearestQuery(
-        circle=circle_query(ctx, circle, datum),
+        circle=circle_query(ctx.analysis.ground, circle, datum),
         layer=layer,
         k=body.k,
         with_routes=body.geometry,

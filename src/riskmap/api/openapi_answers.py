@@ -98,6 +98,11 @@ ANSWERS: Final[dict[tuple[str, str], dict[str, Contents]]] = {
     ("delete", "/analysis/coverage-runs/{run_id}"): {"204": {}},
     ("post", "/analysis/scenarios"): {"201": _OBJECT},
     ("delete", "/analysis/scenarios/{scenario_id}"): {"204": {}},
+    ("post", "/processes/{process_id}/execution"): {
+        "200": {**_OBJECT, GEOJSON: ref("object")},
+        "201": _OBJECT,
+    },
+    ("get", "/jobs/{job_id}/results"): {"200": {**_OBJECT, GEOJSON: ref("object")}},
     ("post", "/imports"): {"200": _OBJECT, "202": _OBJECT},
     ("post", "/imports/{import_id}/cancel"): {"202": _OBJECT},
     ("post", "/imports/{import_id}/undo"): {"201": _OBJECT},

@@ -52,13 +52,21 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     }
 }
 
+# Those that a standard has a name for.
+_OGC = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0"
+_TYPES = {
+    "process.unknown": f"{_OGC}/no-such-process",
+    "process.no_job": f"{_OGC}/no-such-job",
+    "process.not_ready": f"{_OGC}/result-not-ready",
+}
+
 _REASONS = {404: "http.not_found", 405: "http.method", 413: "http.too_large"}
 
 
 def problem_body(error: RiskmapError, lang: Lang, instance: str, status: int) -> dict[str, Any]:
     """Return an error as RFC 9457's object."""
     body: dict[str, Any] = {
-        "type": f"urn:riskmap:problem:{error.key}",
+        "type": _TYPES.get(error.key, f"urn:riskmap:problem:{error.key}"),
         "title": error.text(lang).partition("\n")[0],
         "status": status,
         "detail": error.text(lang),

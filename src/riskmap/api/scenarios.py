@@ -24,6 +24,7 @@ from riskmap.analysis.scenario_store import (
     find_scenario,
     list_scenarios,
 )
+from riskmap.analysis.service import AnalysisService
 from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.api.analysis import answer, read_city_datum
 from riskmap.api.context import Context
@@ -65,6 +66,14 @@ class CompareBody(BaseModel):
     minutes: float = Field(default=15, description="in reach: within so many after the alarm")
     limit: int = Field(default=200, description=f"of each list, 0 … {MAX_LISTED}")
     datum: str | None = None
+
+
+class CompareAnyBody(CompareBody):
+    """How to compare a stored scenario, or one of the request itself."""
+
+    scenario: int | str | dict[str, Any] = Field(
+        description="id of a stored scenario, or a scenario: docs/scenarios.md"
+    )
 
 
 class CompareInlineBody(CompareBody):
@@ -166,11 +175,21 @@ def compare_inline(body: CompareInlineBody, request: Request, ctx: Ctx) -> Respo
 
 
 def _compared(ctx: Context, value: int | dict[str, Any], body: CompareBody) -> Response:
-    datum = read_city_datum(ctx, body.datum)
+    asked = CompareAnyBody(**{**body.model_dump(), "scenario": value})
     watch = Stopwatch()
-    changed = ctx.analysis.under(value, datum)
+    found, datum = told(ctx.analysis, asked, watch)
+    return answer(found, JSON, watch, datum)
+
+
+def told(
+    analysis: AnalysisService, body: CompareAnyBody, watch: Stopwatch
+) -> tuple[dict[str, Any], Datum]:
+    """Answer a question; say in which datum the caller wants it."""
+    datum = read_city_datum(analysis.ground, body.datum)
+    with watch.stage("scenario"):
+        changed = analysis.under(body.scenario, datum)
     query = CoverageQuery(minutes=body.minutes, limit=body.limit)
-    return answer(ctx.analysis.compare(changed, query, watch), JSON, watch, datum)
+    return analysis.compare(changed, query, watch), datum
 
 
 def _content(ctx: Context, body: ScenarioBody) -> tuple[dict[str, Any], str | None]:

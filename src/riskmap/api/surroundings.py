@@ -14,11 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from riskmap.analysis.danger import DangerQuery
 from riskmap.analysis.places import Place, point_place, read_geometry
 from riskmap.analysis.refuge import RefugeQuery
+from riskmap.analysis.service import AnalysisService
 from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.analysis.surroundings import DEFAULT_LIMIT, MAX_LISTED, SurroundingsQuery
 from riskmap.api.analysis import answer, read_city_datum
 from riskmap.api.context import Context
 from riskmap.api.deps import Ctx, integer, number, parameters
+from riskmap.api.links import JSON
 from riskmap.crs.datum import Datum, place_in_wgs84
 from riskmap.errors import InputError
 from riskmap.units import LonLat
@@ -104,7 +106,16 @@ def _list(text: str, parameter: str) -> list[float]:
 
 
 def _asked(body: SurroundingsBody, ctx: Context) -> Response:
-    datum = read_city_datum(ctx, body.datum)
+    watch = Stopwatch()
+    found, datum = told(ctx.analysis, body, watch)
+    return answer(found, JSON, watch, datum)
+
+
+def told(
+    analysis: AnalysisService, body: SurroundingsBody, watch: Stopwatch
+) -> tuple[dict[str, Any], Datum]:
+    """Answer a question; say in which datum the caller wants it."""
+    datum = read_city_datum(analysis.ground, body.datum)
     query = SurroundingsQuery(
         place=_place(body, datum),
         radius_m=tuple(body.radius_m),
@@ -114,8 +125,7 @@ def _asked(body: SurroundingsBody, ctx: Context) -> Response:
         danger=DangerQuery(**{name: getattr(body, name) for name in _NUMBERS}),
         refuge=RefugeQuery(body.hazard, body.walk_minutes),
     )
-    watch = Stopwatch()
-    return answer(ctx.analysis.surroundings(query, watch), "application/json", watch, datum)
+    return analysis.surroundings(query, watch), datum
 
 
 def _place(body: SurroundingsBody, datum: Datum) -> Place | str:

@@ -24,6 +24,7 @@ from riskmap.api.parameters import (
 )
 from riskmap.api.taken_analysis import (
     BOM,
+    JOBS_ASKED,
     OFFSET,
     PLACE,
     SCENARIO,
@@ -77,6 +78,12 @@ def _limit(least: int, most: int, default: int) -> Parameter:
     )
 
 
+_PREFER: Final = Parameter(
+    "Prefer",
+    {"type": "string"},
+    Text("respond-async:不等待,作为作业执行", "respond-async: do not wait, run it as a job"),
+    place="header",
+)
 _IF_MATCH: Final = Parameter(
     "If-Match",
     {"type": "string", "format": "etag"},
@@ -203,6 +210,8 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
         BOM,
     ),
     "/analysis/coverage-runs/{run_id}/compare/{other_id}": (_limit(0, 2000, 200),),
+    "/processes": (_limit(1, 1000, 100), OFFSET),
+    "/jobs": JOBS_ASKED,
     "/analysis/hazard-levels": (BBOX, _limit(1, 1000, 1000), _NUMBER_CURSOR),
     "/imports": (
         Parameter("layer", TEXT, Text("只要此图层的", "only those of this layer")),
@@ -219,6 +228,7 @@ EDITED: Final[dict[tuple[str, str], tuple[Parameter, ...]]] = {
     ("put", ITEM): (DATUM, _IF_MATCH),
     ("patch", ITEM): (DATUM, _IF_MATCH),
     ("delete", ITEM): (_IF_MATCH,),
+    ("post", "/processes/{process_id}/execution"): (_PREFER,),
     ("put", "/analysis/scenarios/{scenario_id}"): (_IF_MATCH,),
     ("delete", "/analysis/scenarios/{scenario_id}"): (_IF_MATCH,),
 }
@@ -246,6 +256,20 @@ PATHS: Final = {
             {"type": "string", "pattern": "^[a-z][a-z0-9-]*(,[a-z][a-z0-9-]*)*$"},
             Text("图层或 roads,用逗号分隔", "layers or roads, with commas"),
             key="layers",
+            place="path",
+        ),
+        Parameter(
+            "processID",
+            {"type": "string"},
+            Text("处理的名称,见 /processes", "name of a process, see /processes"),
+            key="process_id",
+            place="path",
+        ),
+        Parameter(
+            "jobID",
+            {"type": "string"},
+            Text("作业的名称", "name of a job"),
+            key="job_id",
             place="path",
         ),
         Parameter(

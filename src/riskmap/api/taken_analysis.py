@@ -7,6 +7,7 @@ from typing import Final
 
 from riskmap.analysis.coverage_query import LINE_KMH, MAX_K, MAX_LINE_KMH, NEIGHBOURS
 from riskmap.analysis.polygons import CELL_M, MIN_CELL_M, OFF_ROAD_MAX_M
+from riskmap.analysis.process_store import STATUS
 from riskmap.analysis.response import (
     MAX_MINUTES,
     MAX_STARTS,
@@ -15,6 +16,7 @@ from riskmap.analysis.response import (
     Overlap,
 )
 from riskmap.api.parameters import (
+    DATETIME,
     DATUM,
     INT4,
     LAYER_LIST,
@@ -238,3 +240,31 @@ def reached_parameters() -> tuple[Parameter, ...]:
         DATUM,
         SCENARIO,
     )
+
+
+_STATES: Final = listed({"type": "string", "enum": list(STATUS.values())})
+_SECONDS: Final[dict[str, object]] = {"type": "number"}
+#: What a list of jobs is asked with: the names are the standard's.
+JOBS_ASKED: Final = tuple(
+    Parameter(name, schema, Text(zh, en))
+    for name, schema, zh, en in (
+        ("type", {"type": "string", "enum": ["process"]}, "作业的种类", "kind of job"),
+        ("processID", TEXT, "只要这些处理的，用逗号分隔", "of these processes only, with commas"),
+        (
+            "status",
+            listed({"type": "string", "enum": list(STATUS.values())}),
+            "只要这些状态的",
+            "in these states only",
+        ),
+        (
+            "datetime",
+            DATETIME.schema,
+            "何时提出：时刻或区间",
+            "when it was asked for: a time or an interval",
+        ),
+        ("minDuration", _SECONDS, "至少运行了几秒", "seconds that it ran at least"),
+        ("maxDuration", _SECONDS, "至多运行了几秒", "seconds that it ran at most"),
+        ("limit", whole(1, 1000, 100), "最多几条", "how many entries at most"),
+        ("before", whole(1, 2**63 - 1), "只要编号小于此的", "only what has a smaller number"),
+    )
+)

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB
@@ -220,6 +221,21 @@ IMPORTS: Final = Table(
 )
 
 # A computation of coverage that was asked for to be kept, with all that it depends on.
+PROCESS_JOBS: Final = Table(
+    "process_jobs",
+    METADATA,
+    # It stands in addresses, which are for those who were told: nobody can guess it.
+    Column("id", Uuid, primary_key=True),
+    Column("job_id", BigInteger, ForeignKey(JOBS.c.id), nullable=False, unique=True),
+    Column("process", Text, nullable=False),
+    Column("inputs", JSONB, nullable=False),
+    Column("response", Text, nullable=False),
+    # Packed by gzip.
+    Column("result", LargeBinary),
+    Column("dismissed_at", DateTime(timezone=True)),
+    CheckConstraint("response IN ('raw', 'document')", name="response"),
+)
+
 COVERAGE_RUNS: Final = Table(
     "coverage_runs",
     METADATA,
