@@ -88,7 +88,7 @@ def processes(request: Request, ctx: Ctx, lang: Language) -> Response:
     return _json({"processes": found, "links": links})
 
 
-@router.get("/processes/{process_id}", summary="处理说明 Description", response_model=None)
+@router.get("/processes/{process_id}", summary="一项处理 One process", response_model=None)
 def described(process_id: str, request: Request, ctx: Ctx, lang: Language) -> Response:
     """Return inputs, outputs and job control of a process."""
     parameters(request, set())

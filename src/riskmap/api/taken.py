@@ -259,14 +259,14 @@ PATHS: Final = {
             place="path",
         ),
         Parameter(
-            "processID",
+            "process_id",
             {"type": "string"},
             Text("处理的名称,见 /processes", "name of a process, see /processes"),
             key="process_id",
             place="path",
         ),
         Parameter(
-            "jobID",
+            "job_id",
             {"type": "string"},
             Text("作业的名称", "name of a job"),
             key="job_id",
