@@ -28,6 +28,7 @@ from riskmap.analysis.coverage_job import CoverageKind
 from riskmap.analysis.service import AnalysisService
 from riskmap.api import (
     archives,
+    circle_tiles,
     circles,
     collections,
     conformance,
@@ -40,6 +41,7 @@ from riskmap.api import (
     imports,
     items,
     metrics,
+    nearest,
     openapi,
     overview,
     problems,
@@ -325,6 +327,8 @@ def create_app(settings: Settings) -> FastAPI:
         processes.router,
         surroundings.router,
         circles.router,
+        circle_tiles.router,
+        nearest.router,
         coverage.router,
         coverage_runs.router,
         convert.router,

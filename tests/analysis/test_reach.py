@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mapbox_vector_tile
 import pytest
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -298,3 +301,201 @@ def test_one_team_more_never_delays_a_need(
 def test_presets_are_read_in_order(served: Served) -> None:
     with served.database.read() as session:
         assert list(read_presets(session)) == sorted(read_presets(session))
+
+
+# ---------------------------------------------------------------- presets in circles, coverage
+
+
+def circle(served: Served, status: int = 200, **query: Any) -> dict[str, Any]:
+    lon, lat = place(0)
+    answer = served.get("/analysis/response-circles", points=f"{lon},{lat}", **query)
+    assert answer.status_code == status, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def minutes_of(found: dict[str, Any]) -> list[float]:
+    return sorted(one["properties"]["minutes"] for one in found["features"])
+
+
+def test_a_preset_fills_what_a_circle_leaves_out(served: Served) -> None:
+    found = circle(served, preset="jb152-5min")
+    assert minutes_of(found) == [5]
+    phases, told = found["phases"], found["preset"]
+    assert [phases[name] for name in ("call_handling_s", "turnout_s", "setup_s")] == [0, 60, 0]
+    assert told["used"] == ["call_handling_s", "minutes", "setup_s", "turnout_s"]
+    assert (told["confidence"], told["edition"]) == ("confirmed", "2011")
+    assert phases["source"] == told["source"] and told["name"] and told["name_en"]
+    # 300 s - 60 s of turnout are four blocks along the row.
+    ends = circle(served, preset="jb152-5min", output="points")["features"]
+    assert max(one["properties"]["arrival_s"] for one in ends) == 300
+    given = circle(served, preset="jb152-5min", minutes="4,7", turnout_s="90")
+    assert minutes_of(given) == [4, 7] and given["phases"]["turnout_s"] == 90
+    assert given["preset"]["used"] == ["call_handling_s", "setup_s"]
+    assert circle(served)["preset"] is None and minutes_of(circle(served)) == [5, 10, 15]
+
+
+def test_tiers_are_bands_where_they_can_be(served: Served) -> None:
+    taizhou = circle(served, preset="135-taizhou")
+    assert minutes_of(taizhou) == [3]
+    assert taizhou["preset"]["not_drawn"] == [
+        {"tier": 1, "reason": "turnout"}, {"tier": 5, "reason": "several_teams"}
+    ]  # fmt: skip
+    counted = circle(served, preset="135-taizhou", overlap="count")["preset"]
+    assert [one["minutes"] for one in counted["bands"]] == [3, 5]
+    fire = circle(served, preset="135-stations", kind="fire_station")
+    assert minutes_of(fire) == [5]
+    refused = circle(served, 422, preset="135-stations")
+    assert refused["parameter"] == "kind" and "micro_station" in refused["detail"]
+    # Who names the minutes needs no tier.
+    assert minutes_of(circle(served, preset="135-stations", minutes="6")) == [6]
+    unknown = circle(served, 400, preset="none")
+    assert unknown["parameter"] == "preset" and "135-taizhou" in unknown["detail"]
+
+
+def test_a_preset_stands_for_the_clocks_of_all_teams(served: Served) -> None:
+    path, source = "/analysis/coverage/features", "major-hazard-sources"
+
+    def first_s(**query: Any) -> float:
+        (one,) = served.get(path, layer=source, **query).json()["features"]
+        return float(one["properties"]["first_s"])
+
+    # The micro station, one block away, is on its way after 60 + 30 s.
+    assert first_s() == 60 + 30 + BLOCK_S
+    assert first_s(preset="jb152-5min") == 60 + BLOCK_S
+    body = served.get("/analysis/coverage", layer=source, preset="jb152-5min", k="2").json()
+    assert (body["minutes"], body["k"]) == (5, 2)
+    assert body["preset"]["used"] == ["call_handling_s", "minutes", "setup_s", "turnout_s"]
+    # The second one, three blocks away, comes after 60 + 180 s.
+    assert body["total"] == {"count": 1, "covered": 1}
+    late = served.get("/analysis/coverage", layer=source, preset="jb152-5min", k="2", minutes="3.9")
+    assert late.json()["total"]["covered"] == 0
+    unknown = served.get("/analysis/coverage", layer=source, preset="none")
+    assert unknown.status_code == 400 and unknown.json()["parameter"] == "preset"
+    tiers = served.get("/analysis/coverage", preset="135-taizhou").json()
+    assert {"code": "tiers_not_judged", "preset": "135-taizhou"} in tiers["warnings"]
+
+
+# ---------------------------------------------------------------- tiles of reached roads
+
+TILES = "/analysis/response-circles/tiles"
+
+
+def tile_of(served: Served, z: int, x: int, y: int, **query: Any) -> list[dict[str, Any]]:
+    lon, lat = place(0)
+    answer = served.get(f"{TILES}/{z}/{x}/{y}.mvt", points=f"{lon},{lat}", **query)
+    if answer.status_code == 204:
+        return []
+    assert answer.status_code == 200, answer.text
+    (name, layer), *_ = mapbox_vector_tile.decode(answer.content).items()
+    assert name == "reached_edges" and layer["extent"] == 4096
+    found: list[dict[str, Any]] = layer["features"]
+    return found
+
+
+def test_reached_roads_are_tiles_by_arrival_time(served: Served) -> None:
+    query = {"minutes": "3,5", "output": "edges", "turnout_s": "60", "call_handling_s": "60"}
+    lon, lat = place(0)
+    service = served.app.state.context.analysis
+    before, z = service.drawings.made, 14
+    # 0.003 degrees are 0.55 of a tile of 4096 units at zoom 14: 360 / 2**14 = 0.02197 degrees.
+    column = int((lon + 180) / 360 * 2**z)
+    row = int((1 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2 * 2**z)
+    span = {
+        (x, y): tile_of(served, z, x, y, **query)
+        for x in range(column - 1, column + 3)
+        for y in range(row - 2, row + 2)
+    }
+    assert service.drawings.made == before + 1
+    shown = [one["properties"] for tile in span.values() for one in tile]
+    assert {one["band_min"] for one in shown} == {3, 5} and {one["source"] for one in shown} == {0}
+    # 120 s before it moves, 60 s a block: every road is reached on the whole minute or cut.
+    assert {one["arrival_s"] for one in shown} == {120, 180, 240}
+    assert {one["band_min"] for one in shown if one["arrival_s"] >= 180} == {5}
+
+    # The length within each tile's own square adds up to that of the same roads as GeoJSON.
+    square = shapely.box(0, 0, 4096, 4096)
+    units = sum(
+        shapely.intersection(shapely.geometry.shape(one["geometry"]), square).length
+        for tile in span.values()
+        for one in tile
+    )
+    lines = circle(served, **query)["features"]
+    east = 4096 * 2**z / 360
+    whole = sum(
+        math.hypot(
+            (b[0] - a[0]) * east,
+            (b[1] - a[1]) * east / math.cos(math.radians((a[1] + b[1]) / 2)),
+        )
+        for one in lines
+        for a, b in itertools.pairwise(one["geometry"]["coordinates"])
+    )
+    # Rounded to units: half of one at each end of some thirty lines.
+    assert units == pytest.approx(whole, rel=0.002)
+    answer = served.get(f"{TILES}/{z}/{column}/{row}.mvt", points=f"{lon},{lat}", **query)
+    tag = {"If-None-Match": answer.headers["etag"]}
+    again = served.client.get(str(answer.request.url), headers=tag)
+    assert again.status_code == 304
+    # Streets of no known class come at zoom 14; who left them out says how many.
+    low = served.get(f"{TILES}/8/{column >> 6}/{row >> 6}.mvt", points=f"{lon},{lat}", **query)
+    assert low.status_code == 204 and int(low.headers["x-riskmap-dropped"]) >= len(lines)
+
+
+def test_the_style_of_reached_roads(served: Served) -> None:
+    lon, lat = place(0)
+    asked = {"points": f"{lon},{lat}", "minutes": "10"}
+    told = served.get("/analysis/response-circles/tilejson", **asked).json()
+    assert told["tiles"][0].endswith("minutes=10") and "{z}/{x}/{y}.mvt?" in told["tiles"][0]
+    style = served.get("/analysis/response-circles/style", **asked).json()
+    (layer,) = style["layers"]
+    assert layer["paint"]["line-color"][2] == ["get", "arrival_s"]
+    assert layer["paint"]["line-color"][-2] == 600
+    assert {"zh", "en"} <= set(style["metadata"]["legend"]["entries"][0]["label"])
+    refused = served.get("/analysis/response-circles/style", overlap="count", **asked)
+    assert refused.status_code == 400 and refused.json()["parameter"] == "overlap"
+
+
+# ---------------------------------------------------------------- the k nearest
+
+
+def nearest_of(served: Served, status: int = 200, **query: Any) -> Any:
+    lon, lat = place(0)
+    answer = served.get("/analysis/nearest", **{"points": f"{lon},{lat}", **query})
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def test_the_k_nearest_by_network_time(served: Served) -> None:
+    found = nearest_of(served, layer="rescue-teams", k=3, direction="toward", geometry="true")
+    told = [
+        (one["properties"]["code"], one["properties"]["arrival_s"]) for one in found["features"]
+    ]
+    # Off duty or not, it stands two blocks away: what it may do is told beside it.
+    assert told == [("micro", BLOCK_S), ("off", 2 * BLOCK_S), ("joint", 3 * BLOCK_S)]
+    assert [one["properties"]["rank"] for one in found["features"]] == [1, 2, 3]
+    for one, blocks in zip(found["features"], (1, 2, 3), strict=True):
+        assert one["geometry"]["type"] == "LineString"
+        assert one["geometry"]["coordinates"][-1] == pytest.approx(list(place(0)), abs=1e-6)
+        assert one["properties"]["distance_m"] == pytest.approx(blocks * 268.6, rel=0.01)
+    # With a kind its phases count: 60 + 60 s before the first block; 180 s are inclusive.
+    phased = {"layer": "rescue-teams", "k": 9, "kind": "fire_station"}
+    for minutes, count in ((179.999 / 60, 0), (3, 1), (4, 2)):
+        some = nearest_of(served, minutes=minutes, **phased)
+        assert len(some["features"]) == count
+        assert some["unreachable_count"]["out_of_reach_by_start"] == [6 - count]
+    (lon, lat), (lon_2, lat_2) = place(0), place(14)
+    two = nearest_of(served, layer="rescue-teams", points=f"{lon},{lat};{lon_2},{lat_2}")
+    assert [(one["properties"]["start"], one["properties"]["code"]) for one in two["features"]] == [
+        (0, "micro"), (1, "far")
+    ]  # fmt: skip
+
+
+def test_what_no_road_is_near_to_stands_apart(served: Served) -> None:
+    found = nearest_of(served, layer="shelters", k=2)
+    assert found["features"] == [] and found["unreachable_count"]["no_road"] == 1
+    assert found["unreachable"][0]["reason"] == "no_road"
+    for query, parameter in (({"k": 0}, "k"), ({"k": 101}, "k"), ({"minutes": -1}, "minutes")):
+        refused = nearest_of(served, 400, layer="shelters", **query)
+        assert refused["parameter"] == parameter
+    body = {"layer": "rescue-teams", "points": [place(0)], "k": 101}
+    assert served.client.post("/analysis/nearest", json=body).json()["parameter"] == "k"

@@ -203,6 +203,24 @@ TABLE: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
         "/analysis/scenarios/compare",
         (400,) * 5 + (401,) * 3,
     ),
+    **{
+        ("GET", f"/analysis/response-circles/{end}"): (
+            f"/analysis/response-circles/{asked}?points=119,36.5&overlap=x",
+            (400,) * 5 + (401,) * 3,
+        )
+        for end, asked in (
+            ("tiles/{z}/{x}/{y}.mvt", "tiles/0/0/0.mvt"),
+            ("tilejson", "tilejson"),
+            ("style", "style"),
+        )
+    },
+    **{
+        (method, "/analysis/nearest"): (
+            "/analysis/nearest?points=119,36.5",
+            (400,) * 5 + (401,) * 3,
+        )
+        for method in ("GET", "POST")
+    },
     ("GET", "/analysis/response-circles"): (
         "/analysis/response-circles?points=119,36.5",
         (400,) * 5 + (401,) * 3,

@@ -109,6 +109,8 @@ export interface Coverage {
   uncovered_count: number;
   method: string;
   network_revision: string;
+  /** The roads were changed: a newer revision is being prepared. */
+  network_pending: boolean;
   speed_source: string[];
 }
 
@@ -145,6 +147,8 @@ export interface Circle extends FeatureCollection<MultiPolygon, BandProperties> 
   people_by_minute: number[];
   starts: { lon: number; lat: number; snapped: LonLat; snap_distance_m: number }[];
   network_revision: string;
+  /** The roads were changed: a newer revision is being prepared. */
+  network_pending: boolean;
   speed_source: string[];
 }
 

@@ -81,6 +81,7 @@ def circle(
         "features": features,
         "method": METHOD if query.when is None else METHOD_HOUR,
         "profile": phases.profile,
+        "preset": query.preset,
         "direction": "toward" if query.toward else "from",
         "overlap": query.overlap.value,
         "cutoff": query.cutoff.value,

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from riskmap.analysis.anchors import Anchors
+from riskmap.analysis.preset_use import Used, phases_under
 from riskmap.analysis.reach import AWAY
 from riskmap.analysis.response import count_levels, people_in
 from riskmap.analysis.search import search
@@ -92,8 +93,14 @@ class Teams:
         raise IndexError(team)
 
 
-def teams_of(layers: Iterable[LayerRows], known: Mapping[str, Phases]) -> Teams:
-    """Return the teams with their clocks: the team's own turnout, or that of its kind."""
+def teams_of(
+    layers: Iterable[LayerRows], known: Mapping[str, Phases], preset: Used | None = None
+) -> Teams:
+    """Return the teams with their clocks: the team's own turnout, or that of its kind.
+
+    What a preset says stands in the place of both.
+    """
+    same = preset is not None and "turnout_s" in preset["used"]
     found = tuple(layers)
     free, profile, start_ms = [], [], []
     for rows in found:
@@ -101,8 +108,8 @@ def teams_of(layers: Iterable[LayerRows], known: Mapping[str, Phases]) -> Teams:
         columns = [rows.fields.get(name, nothing) for name in ("kind", "turnout_s")]
         states = rows.fields.get(STATUS[Role.TEAM], nothing)
         for kind, own, state in zip(*columns, states, strict=True):
-            phases = phases_of(known, kind)
-            turnout_s = phases.turnout_s if own is None else float(own)
+            phases = phases_under(phases_of(known, kind), preset)
+            turnout_s = phases.turnout_s if own is None or same else float(own)
             spent_s = phases.call_handling_s + turnout_s + phases.setup_s
             free.append(state not in AWAY)
             profile.append(phases.profile)

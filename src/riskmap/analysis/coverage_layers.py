@@ -140,7 +140,8 @@ class LayersCoverage:
             network = ground.network(moment, moment.default_profile)
             divisions = self._own_divisions(moment)
         with watch.stage("anchors"):
-            teams, ways = ways_of(ground, moment, network, [*targets, ground.catalog.population])
+            wanted = [*targets, ground.catalog.population]
+            teams, ways = ways_of(ground, moment, network, wanted, query.preset)
         free = teams.free & _of_kind(teams, query.kind)
         if query.kind is not None and not _of_kind(teams, query.kind).any():
             raise UnprocessableError("coverage.kind", parameter="kind", value=query.kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -46,6 +47,8 @@ class LayersQuery:
         What straight lines are driven at, to compare with.
     limit
         How many of the uncovered are listed.
+    preset
+        What is told of the preset whose values count; see `riskmap.analysis.preset_use`.
     """
 
     layers: tuple[str, ...] = ()
@@ -56,6 +59,7 @@ class LayersQuery:
     when: tuple[str, int] | None = None
     line_kmh: float = LINE_KMH
     limit: int = 200
+    preset: Mapping[str, Any] | None = None
 
     def checked(self) -> LayersQuery:
         """Return the query, or say what is wrong with it.
@@ -125,9 +129,9 @@ class LayersQuery:
 
     @staticmethod
     def from_json(found: dict[str, Any]) -> LayersQuery:
-        """Read what `to_json` made; the scenario beside it is no part of the query."""
+        """Read what `to_json` made; what else is kept beside it is left alone."""
         when = found["when"]
-        found = {name: value for name, value in found.items() if name != "scenario"}
+        found = {name: found[name] for name in LayersQuery.__slots__ if name in found}
         return LayersQuery(
             **{
                 **found,

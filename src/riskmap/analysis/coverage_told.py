@@ -48,6 +48,7 @@ def summary(found: Found, hour: dict[str, Any]) -> dict[str, Any]:
         },
         "k": query.k,
         "kind": query.kind,
+        "preset": query.preset,
         "horizon_minutes": query.horizon_minutes,
         "line_kmh": query.line_kmh,
         "people": _people(layers, _true(layers)),
@@ -187,6 +188,9 @@ def warnings(found: Found) -> list[dict[str, Any]]:
         told.append({"code": "no_teams"})
     elif not found.counts.any():
         told.append({"code": "no_team_counts"})
+    if found.query.preset is not None and found.query.preset["tiers"]:
+        # Whether each tier stands is a question of one place.
+        told.append({"code": "tiers_not_judged", "preset": found.query.preset["preset"]})
     if not len(found.people.rows):
         told.append({"code": "no_population"})
     told += [

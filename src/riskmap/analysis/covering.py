@@ -16,6 +16,7 @@ from riskmap.analysis.coverage import (
     teams_of,
 )
 from riskmap.analysis.ground import Ground, Moment, facts
+from riskmap.analysis.preset_use import Used
 from riskmap.analysis.response import METHOD
 from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.catalog.spec import Layer, Role
@@ -74,7 +75,11 @@ class Covering:
 
 
 def ways_of(
-    ground: Ground, moment: Moment, default: Network, targets: Sequence[Layer]
+    ground: Ground,
+    moment: Moment,
+    default: Network,
+    targets: Sequence[Layer],
+    preset: Used | None = None,
 ) -> tuple[Teams, list[Way]]:
     """Return the teams and every way in which one of them moves, the default one first.
 
@@ -85,7 +90,7 @@ def ways_of(
     names = {layer.id for layer in (*layers, *targets)}
     while True:
         bases = ground.anchored(layers, default)
-        teams = teams_of((bases[layer.id].rows for layer in layers), moment.phases)
+        teams = teams_of((bases[layer.id].rows for layer in layers), moment.phases, preset)
         ways = []
         others = sorted({*teams.profile[teams.free]} - {default.graph.profile})
         for profile in (default.graph.profile, *others):

@@ -311,10 +311,11 @@ def _ways(
     picked = np.array(
         [last[row] + int(np.argmin(ms[last[row] : last[row + 1]])) for row in rows], dtype=np.int64
     )
-    return [_told(way) for way in routes(times, teams.positions.some(picked), network)]
+    return [route_told(way) for way in routes(times, teams.positions.some(picked), network)]
 
 
-def _told(way: Route | None) -> dict[str, Any]:
+def route_told(way: Route | None) -> dict[str, Any]:
+    """Return a way as an answer has it, nulls for none."""
     if way is None:
         return {"route": None, "distance_m": None}
     return {

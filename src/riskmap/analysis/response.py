@@ -6,7 +6,7 @@ into the minutes asked for, inclusive. Travel alone is what the network decides.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
@@ -76,6 +76,8 @@ class ResponseQuery:
         A question whose matches start as well: a layer, or a filter of it.
     minutes
         Bands, minutes after the alarm.
+    preset
+        What is told of the preset whose values are in here; see `riskmap.analysis.preset_use`.
     kind
         Kind of team, whose phases and profile serve where none are given.
     toward
@@ -92,6 +94,7 @@ class ResponseQuery:
     features: tuple[str, ...] = ()
     selection: FeatureQuery | None = None
     minutes: tuple[float, ...]
+    preset: Mapping[str, Any] | None = None
     kind: str | None = None
     profile: str | None = None
     call_handling_s: float | None = None
@@ -152,8 +155,15 @@ class ResponseQuery:
             call_handling_s=given(self.call_handling_s, default.call_handling_s),
             turnout_s=given(self.turnout_s, default.turnout_s),
             setup_s=given(self.setup_s, default.setup_s),
-            source=default.source,
+            source=self._source(default),
         )
+
+    def _source(self, default: Phases) -> str:
+        """Return where the phases come from: a preset that has any says so."""
+        names = {"call_handling_s", "turnout_s", "setup_s"}
+        if self.preset is None or not names & {*self.preset["used"]}:
+            return default.source
+        return str(self.preset["source"])
 
 
 def check_place(place: LonLat, box: Bbox, parameter: str) -> None:

@@ -16,6 +16,7 @@ from riskmap.analysis.covering import Covering
 from riskmap.analysis.ground import Ground
 from riskmap.analysis.polygons import bands
 from riskmap.analysis.reach import ReachQuery, reach
+from riskmap.analysis.reached import Keep
 from riskmap.analysis.response import COUNTED_ROLES, ResponseQuery
 from riskmap.analysis.scenario_compare import compare
 from riskmap.analysis.scenario_ground import ground_for
@@ -43,6 +44,8 @@ class AnalysisService:
     ----------
     ground
         Networks and anchors, shared by all questions.
+    drawings
+        What tiles of an answer are cut from.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class AnalysisService:
         self.ground = ground or Ground(database, catalog, graphs)
         self._covering = Covering(self.ground)
         self._layers = LayersCoverage(self.ground)
+        self.drawings: Keep[Any] = Keep()
 
     def under(self, scenario: Any, datum: Datum = Datum.WGS84) -> AnalysisService:
         """Return the analyses of the city as a scenario has it; of none or an empty one, itself.

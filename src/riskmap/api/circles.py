@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -16,7 +17,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from riskmap.analysis.ground import Ground
 from riskmap.analysis.polygons import CELL_M, OFF_ROAD_MAX_M
+from riskmap.analysis.preset_use import circle_given
 from riskmap.analysis.response import (
     MAX_STARTS,
     Cutoff,
@@ -40,6 +43,8 @@ router = APIRouter(prefix="/analysis", tags=["analysis"])
 
 E = TypeVar("E", bound=StrEnum)
 _DIRECTIONS = ("from", "toward")
+# What a preset may say in place of what is left out.
+_PRESETTABLE = ("minutes", "kind", "profile", "call_handling_s", "turnout_s", "setup_s")
 
 
 class CircleBody(BaseModel):
@@ -53,7 +58,10 @@ class CircleBody(BaseModel):
     features: list[str] = Field(default=[], description='["layer/id", …]')
     layer: str | None = Field(default=None, description="all features of a layer start")
     filter: str | None = Field(default=None, description="CQL2 text: only those of the layer")
-    minutes: list[float] = Field(default=[5, 10, 15], description="minutes after the alarm")
+    minutes: list[float] | None = Field(
+        default=None, description="minutes after the alarm; none: the preset's, else 5, 10, 15"
+    )
+    preset: str | None = Field(default=None, description="says what is left out: /analysis/presets")
     kind: str | None = Field(default=None, description="kind of team")
     profile: str | None = Field(default=None, description="emergency, ordinary, motorcycle, walk")
     call_handling_s: float | None = None
@@ -84,7 +92,11 @@ def response_circles(body: CircleBody, request: Request, ctx: Ctx) -> Response:
 @router.get("/response-circles", summary="响应圈 Response circles", response_model=None)
 def response_circles_by_address(request: Request, ctx: Ctx) -> Response:
     """The same by an address: `points=lon,lat;lon,lat&minutes=5,10,15`."""
-    found = parameters(request, set(CircleBody.model_fields))
+    return _circle(ctx, body_of(parameters(request, set(CircleBody.model_fields))))
+
+
+def body_of(found: Mapping[str, str]) -> CircleBody:
+    """Read a question from an address."""
     given: dict[str, Any] = {}
     for name, text in found.items():
         if name == "lang":
@@ -101,7 +113,7 @@ def response_circles_by_address(request: Request, ctx: Ctx) -> Response:
             given[name] = number(text, name)
         else:
             given[name] = text
-    return _circle(ctx, CircleBody(**given))
+    return CircleBody(**given)
 
 
 def _pair(text: str, row: int) -> tuple[float, float]:
@@ -113,11 +125,11 @@ def _pair(text: str, row: int) -> tuple[float, float]:
 
 
 def _circle(ctx: Ctx, body: CircleBody) -> Response:
-    form = _one_of("f", body.f, ("geojson", "csv"))
+    form = one_of("f", body.f, ("geojson", "csv"))
     watch = Stopwatch()
     found, datum = told(ctx.analysis, body, watch)
     if form == "csv":
-        return _table(found, watch)
+        return table(found, watch)
     return answer(found, GEOJSON, watch, datum)
 
 
@@ -126,38 +138,35 @@ def told(
 ) -> tuple[dict[str, Any], Datum]:
     """Answer a question; say in which datum the caller wants it."""
     datum = read_city_datum(analysis.ground, body.datum)
-    query = _query(analysis.ground.catalog, body, datum)
+    query = circle_query(analysis.ground, body, datum)
     with watch.stage("scenario"):
         analysis = analysis.under(body.scenario, datum)
     return analysis.circle(query, watch, datum), datum
 
 
-def _query(catalog: Catalog, body: CircleBody, datum: Datum) -> ResponseQuery:
+def circle_query(ground: Ground, body: CircleBody, datum: Datum) -> ResponseQuery:
+    """Return the question of a body; raises InputError that names the field at fault."""
     if len(body.points) > MAX_STARTS:
         raise InputError("response.starts", parameter="points", most=MAX_STARTS)
     if (body.day_type is None) != (body.hour is None):
         missing = "hour" if body.hour is None else "day_type"
         raise InputError("parameter.missing", parameter=missing)
+    given: dict[str, Any] = {name: getattr(body, name) for name in _PRESETTABLE}
+    given["overlap"] = _choice("overlap", body.overlap, Overlap)
     return ResponseQuery(
         starts=tuple(
             place_in_wgs84(LonLat(*point), datum, f"points[{row}]")
             for row, point in enumerate(body.points)
         ),
         features=tuple(body.features),
-        selection=_selection(catalog, body),
-        minutes=tuple(body.minutes),
-        kind=body.kind,
-        profile=body.profile,
-        call_handling_s=body.call_handling_s,
-        turnout_s=body.turnout_s,
-        setup_s=body.setup_s,
-        toward=_one_of("direction", body.direction, _DIRECTIONS) == "toward",
+        selection=_selection(ground.catalog, body),
+        toward=one_of("direction", body.direction, _DIRECTIONS) == "toward",
         when=None if body.day_type is None or body.hour is None else (body.day_type, body.hour),
-        overlap=_choice("overlap", body.overlap, Overlap),
         cutoff=_choice("cutoff", body.cutoff, Cutoff),
         output=_choice("output", body.output, Output),
         cell_m=body.cell_m,
         access_m=body.access_m,
+        **circle_given(ground.database, body.preset, given),
     )
 
 
@@ -175,7 +184,8 @@ def _selection(catalog: Catalog, body: CircleBody) -> FeatureQuery | None:
     return FeatureQuery(layer=layer, condition=condition, limit=MAX_STARTS + 1)
 
 
-def _one_of(parameter: str, text: str, known: tuple[str, ...]) -> str:
+def one_of(parameter: str, text: str, known: tuple[str, ...]) -> str:
+    """Return a word that is known, or raise InputError that names its parameter."""
     if text not in known:
         raise InputError(
             "parameter.value", parameter=parameter, value=text[:40], expected=", ".join(known)
@@ -184,10 +194,10 @@ def _one_of(parameter: str, text: str, known: tuple[str, ...]) -> str:
 
 
 def _choice(parameter: str, text: str, kind: type[E]) -> E:
-    return kind(_one_of(parameter, text, tuple(kind)))
+    return kind(one_of(parameter, text, tuple(kind)))
 
 
-def _table(found: dict[str, Any], watch: Stopwatch) -> Response:
+def table(found: dict[str, Any], watch: Stopwatch) -> Response:
     """Write the properties of all features as CSV, nested ones as `layers.shelters.count`."""
     rows = [_flat(feature["properties"]) for feature in found["features"]]
     for row, feature in zip(rows, found["features"], strict=True):

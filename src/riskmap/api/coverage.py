@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from riskmap.analysis.coverage import MAX_LISTED, CoverageQuery
 from riskmap.analysis.coverage_features import count_of, geojson, rows_of, table
 from riskmap.analysis.coverage_query import LINE_KMH, LayersQuery
+from riskmap.analysis.preset_use import coverage_given
 from riskmap.analysis.service import AnalysisService
 from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.api.analysis import answer, read_city_datum
@@ -24,6 +25,7 @@ from riskmap.api.links import GEOJSON, JSON, address, link
 from riskmap.api.query import flag
 from riskmap.api.summary import CSV
 from riskmap.crs.datum import Datum
+from riskmap.db.sessions import Database
 from riskmap.errors import InputError
 
 router = APIRouter(prefix="/analysis", tags=["analysis"])
@@ -32,6 +34,7 @@ MAX_FEATURES: Final = 10_000
 #: What a question about layers is asked with, by address.
 ASKED: Final = (
     *("layer", "minutes", "k", "kind", "neighbours", "day_type", "hour", "line_kmh", "limit"),
+    "preset",
 )
 _PLAIN: Final = {"minutes", "limit", "datum", "scenario", "lang"}
 
@@ -42,8 +45,13 @@ class CoverageBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     layer: list[str] = Field(default=[], description="layers; none: all assessed risks")
-    minutes: float = Field(default=15, description="minutes after the alarm")
-    k: int = Field(default=1, description="covered when so many teams come in time")
+    minutes: float | None = Field(
+        default=None, description="minutes after the alarm; none: the preset's, else 15"
+    )
+    k: int | None = Field(
+        default=None, description="covered when so many teams come in time; none: the preset's or 1"
+    )
+    preset: str | None = Field(default=None, description="says what is left out: /analysis/presets")
     kind: str | None = Field(default=None, description="only teams of this kind")
     neighbours: str = Field(default="in", description="in, out: teams based outside the city")
     day_type: str | None = Field(default=None, description="workday, restday; none: free flow")
@@ -66,21 +74,20 @@ def told(
 ) -> tuple[dict[str, Any], Datum]:
     """Answer a question; say in which datum the caller wants it."""
     datum = read_city_datum(analysis.ground, body.datum)
-    query = query_of(body)
+    query = query_of(body, analysis.ground.database)
     with watch.stage("scenario"):
         analysis = analysis.under(body.scenario, datum)
     return analysis.coverage_summary(analysis.covered(query, watch)), datum
 
 
-def query_of(body: CoverageBody) -> LayersQuery:
-    """Return the question of a body."""
+def query_of(body: CoverageBody, database: Database) -> LayersQuery:
+    """Return the question of a body, with what its preset says in it."""
     if (body.day_type is None) != (body.hour is None):
         missing = "hour" if body.hour is None else "day_type"
         raise InputError("parameter.missing", parameter=missing)
     return LayersQuery(
         layers=tuple(body.layer),
-        minutes=body.minutes,
-        k=body.k,
+        **coverage_given(database, body.preset, {"minutes": body.minutes, "k": body.k}),
         kind=body.kind,
         neighbours=body.neighbours,
         when=None if body.day_type is None or body.hour is None else (body.day_type, body.hour),
@@ -122,12 +129,13 @@ def coverage(request: Request, ctx: Ctx) -> Response:
     with watch.stage("scenario"):
         analysis = ctx.analysis.under(found.get("scenario"), datum)
     if set(found) <= _PLAIN:
-        query = CoverageQuery(
+        plain = CoverageQuery(
             minutes=number(found.get("minutes", "15"), "minutes"),
             limit=integer(found.get("limit", "200"), "limit", least=0, most=MAX_LISTED),
         )
-        return answer(analysis.coverage(query, watch), "application/json", watch, datum)
-    return _summary(analysis, query_of(body_of(found)), watch, datum)
+        return answer(analysis.coverage(plain, watch), "application/json", watch, datum)
+    query = query_of(body_of(found), ctx.database)
+    return _summary(analysis, query, watch, datum)
 
 
 @router.post("/coverage", summary="覆盖 Coverage of layers", response_model=None)
@@ -161,7 +169,7 @@ def features(request: Request, ctx: Ctx) -> Response:
     watch = Stopwatch()
     with watch.stage("scenario"):
         analysis = ctx.analysis.under(asked.get("scenario"), datum)
-    found = analysis.covered(query_of(body_of(question)), watch)
+    found = analysis.covered(query_of(body_of(question), ctx.database), watch)
     total, rows = count_of(found), rows_of(found, offset, limit)
     headers = {"Server-Timing": watch.header(), "Cache-Control": "no-store"}
     if datum is not Datum.WGS84:
@@ -184,8 +192,8 @@ def features(request: Request, ctx: Ctx) -> Response:
 
 
 _HEAD: Final = (
-    *("minutes", "k", "kind", "horizon_minutes", "line_kmh", "teams", "warnings", "method"),
-    *("hour", "snap_limit_m", "network_revision", "speed_source", "synthetic"),
+    *("minutes", "k", "kind", "preset", "horizon_minutes", "line_kmh", "teams", "warnings"),
+    *("method", "hour", "snap_limit_m", "network_revision", "speed_source", "synthetic"),
 )
 
 

@@ -48,7 +48,7 @@ class RunBody(CoverageBody):
 def start(body: RunBody, request: Request, ctx: Ctx, who: Analyst, lang: Language) -> Response:
     """Queue a run; `Location` says where it can be watched."""
     parameters(request, set())
-    query = query_of(body)
+    query = query_of(body, ctx.database)
     query.targets(ctx.catalog)
     asked = query.to_json() | {"scenario": content_of(ctx.analysis.ground, body.scenario)}
     actor = Actor(who.name, request.scope.get("riskmap.request_id"))

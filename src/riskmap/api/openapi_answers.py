@@ -38,6 +38,7 @@ TILES: Final = (
     "/tiles/{tile_matrix_set}/{tile_matrix}/{tile_row}/{tile_col}",
     "/collections/{layer_id}/tiles/{tile_matrix_set}/{tile_matrix}/{tile_row}/{tile_col}",
     "/analysis/coverage-runs/{run_id}/tiles/{z}/{x}/{y}.mvt",
+    "/analysis/response-circles/tiles/{z}/{x}/{y}.mvt",
 )
 
 #: (method, path as the routes have it) -> status -> media type -> schema. What is not here
@@ -74,6 +75,11 @@ ANSWERS: Final[dict[tuple[str, str], dict[str, Contents]]] = {
     ("get", "/styles/names.geojson"): {"200": {GEOJSON: ref("object")}},
     ("get", "/styles/{name}/legend.svg"): {"200": {SVG: {"type": "string"}}},
     ("get", "/styles/sprites/{sheet}.png"): {"200": {PNG: _FILE}},
+    ("get", "/analysis/response-circles/style"): {"200": {STYLE: ref("object")}},
+    **{
+        (method, "/analysis/nearest"): {"200": {GEOJSON: ref("featureCollection"), CSV: _TABLE}}
+        for method in ("get", "post")
+    },
     **{
         (method, "/analysis/response-circles"): {
             "200": {GEOJSON: ref("featureCollection"), CSV: _TABLE}

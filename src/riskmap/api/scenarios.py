@@ -37,7 +37,9 @@ from riskmap.roads.load import roads_revision
 
 PREFIX: Final = "/analysis/scenarios"
 router = APIRouter(prefix=PREFIX, tags=["scenarios"])
-PATHS: Final = re.compile(rf"{PREFIX}(/.*)?|/analysis/response-circles")
+PATHS: Final = re.compile(
+    rf"{PREFIX}(/.*)?|/analysis/(response-circles|nearest|coverage|coverage-runs)"
+)
 # 100,000 vertices with seven decimals, 27 bytes each, are 2.7 MB.
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 _MAX_ID: Final = 2**63 - 1

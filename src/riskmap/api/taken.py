@@ -30,6 +30,7 @@ from riskmap.api.taken_analysis import (
     SCENARIO,
     circle_parameters,
     covered_parameters,
+    nearest_parameters,
     reached_parameters,
 )
 from riskmap.api.taken_around import AROUND
@@ -180,6 +181,10 @@ TAKEN: Final[dict[str, tuple[Parameter, ...]]] = {
     "/styles/sprites/{sheet}.json": (),
     "/styles/sprites/{sheet}.png": (),
     "/analysis/response-circles": circle_parameters(),
+    "/analysis/response-circles/tiles/{z}/{x}/{y}.mvt": circle_parameters(),
+    "/analysis/response-circles/tilejson": circle_parameters(),
+    "/analysis/response-circles/style": circle_parameters(),
+    "/analysis/nearest": nearest_parameters(),
     "/analysis/reach": reached_parameters(),
     "/analysis/presets": (),
     "/analysis/scenarios": (

@@ -79,9 +79,10 @@ def circle_parameters() -> tuple[Parameter, ...]:
                 minItems=1,
                 maxItems=12,
             ),
-            "报警后的分钟数,默认 5,10,15",
-            "minutes after the alarm, default 5,10,15",
+            "报警后的分钟数,默认取评价标准的,否则 5,10,15",
+            "minutes after the alarm, default the preset's, else 5,10,15",
         ),
+        one("preset", TEXT, "评价标准,补足未给出的值", "says what is left out: /analysis/presets"),
         one("kind", TEXT, "队伍类别,决定各阶段用时", "kind of team, which decides the phases"),
         one("profile", TEXT, "出行方式", "profile: emergency, ordinary, motorcycle, walk"),
         one("call_handling_s", seconds, "接警用时(秒)", "call handling, seconds"),
@@ -151,6 +152,7 @@ def covered_parameters() -> tuple[Parameter, ...]:
             "几支队伍到达才算覆盖",
             "covered when so many teams come in time",
         ),
+        one("preset", TEXT, "评价标准,补足未给出的值", "says what is left out: /analysis/presets"),
         one("kind", TEXT, "只计此类队伍", "only teams of this kind"),
         one(
             "neighbours",
@@ -171,6 +173,27 @@ def covered_parameters() -> tuple[Parameter, ...]:
             "直线比较所用的速度(公里/小时)",
             "speed of the straight line to compare with, km/h",
         ),
+    )
+
+
+def nearest_parameters() -> tuple[Parameter, ...]:
+    """Return what the nearest features are asked with by an address."""
+
+    def one(name: str, schema: dict[str, object], zh: str, en: str) -> Parameter:
+        return Parameter(name, schema, Text(zh, en))
+
+    left_out = {"layer", "minutes", "overlap", "cutoff", "output", "cell_m", "access_m"}
+    return (
+        Parameter("layer", TEXT, Text("要找的图层", "whose features are found"), required=True),
+        one("k", whole(1, 100, 1), "每个起点几个", "how many for each start"),
+        Parameter(
+            "minutes",
+            MINUTES.schema,
+            Text("不晚于几分钟,默认 60", "not later than so many minutes, default 60"),
+        ),
+        one("from_layer", TEXT, "作为起点的图层", "layer whose features start"),
+        one("geometry", {"type": "boolean"}, "给出路线", "the way to each"),
+        *(row for row in circle_parameters() if row.name not in left_out),
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -40,7 +41,8 @@ def write(file: Path, content: bytes, parameter: str = "--output") -> None:
 
 def circle(
     at: Annotated[str, typer.Option(help="经度,纬度 lon,lat (WGS 84)")],
-    minutes: Annotated[str, typer.Option(help="分钟 Minutes")] = "5,10,15",
+    minutes: Annotated[str | None, typer.Option(help="分钟 Minutes")] = None,
+    preset: Annotated[str | None, typer.Option(help="评价标准 Preset")] = None,
     kind: Annotated[str | None, typer.Option(help="队伍类别 Kind of team")] = None,
     profile: Annotated[str | None, typer.Option(help="出行方式 Profile")] = None,
     call_handling: Annotated[float | None, typer.Option(help="接警 Call handling, s")] = None,
@@ -58,6 +60,7 @@ def circle(
     import orjson
 
     from riskmap.analysis.pictures import circle_picture
+    from riskmap.analysis.preset_use import circle_given
     from riskmap.analysis.response import ResponseQuery
     from riskmap.analysis.service import AnalysisService
     from riskmap.analysis.stopwatch import Stopwatch
@@ -66,28 +69,28 @@ def circle(
 
     try:
         lon, lat = (float(part) for part in at.split(","))
-        wanted = tuple(float(part) for part in minutes.split(","))
+        wanted = None if minutes is None else tuple(float(part) for part in minutes.split(","))
     except ValueError:
         raise InputError(
-            "option.circle", parameter="--at, --minutes", at=at, minutes=minutes
+            "option.circle", parameter="--at, --minutes", at=at, minutes=minutes or ""
         ) from None
-    if output is not None:
-        check_writable(output)
-    if picture is not None:
-        check_writable(picture, "--picture")
-    query = ResponseQuery(
-        starts=(LonLat(lon, lat),),
-        minutes=wanted,
-        kind=kind,
-        profile=profile,
-        call_handling_s=call_handling,
-        turnout_s=turnout,
-        setup_s=setup,
-    )
+    for file, name in ((output, "--output"), (picture, "--picture")):
+        if file is not None:
+            check_writable(file, name)
+    given: dict[str, Any] = {
+        "minutes": wanted,
+        "kind": kind,
+        "profile": profile,
+        "call_handling_s": call_handling,
+        "turnout_s": turnout,
+        "setup_s": setup,
+    }
     catalog, watch = load_catalog(), Stopwatch()
     with opened() as ready:
         graphs = Graphs(ready.settings.data_dir, ready.database)
         service = AnalysisService(ready.database, catalog, graphs)
+        given = circle_given(ready.database, preset, given)
+        query = ResponseQuery(starts=(LonLat(lon, lat),), **given)
         answer = service.circle(query, watch)
         drawn = (
             ""
@@ -114,5 +117,16 @@ def circle(
         f" + 行驶 travel + 展开 set-up {phases['setup_s']:g} s · {answer['profile']}"
         f" · {answer['method']} · {answer['network_revision']}"
     )
+    if answer["preset"] is not None:
+        print_preset(answer["preset"])
     if timing:
         out.print(watch.header())
+
+
+def print_preset(told: Mapping[str, Any]) -> None:
+    """Say which preset an answer follows, where it comes from, and how sure it is."""
+    edition = f" {told['edition']}" if told["edition"] else ""
+    out.print(
+        f"评价标准 preset: {told['name']} {told['name_en']} · {told['source']}{edition}"
+        f" · {told['confidence']} · {', '.join(told['used'])}"
+    )

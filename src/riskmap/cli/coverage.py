@@ -8,14 +8,15 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from riskmap.cli.analysis import check_writable, write
+from riskmap.cli.analysis import check_writable, print_preset, write
 from riskmap.cli.opening import opened, out
 
 
 def coverage(
     layer: Annotated[str, typer.Option(help="图层,逗号分隔 Layers, with commas")] = "",
-    minutes: Annotated[float, typer.Option(help="分钟 Minutes")] = 15,
-    k: Annotated[int, typer.Option(help="几支队伍才算覆盖 Teams that it takes")] = 1,
+    minutes: Annotated[float | None, typer.Option(help="分钟 Minutes")] = None,
+    k: Annotated[int | None, typer.Option(help="几支队伍才算覆盖 Teams that it takes")] = None,
+    preset: Annotated[str | None, typer.Option(help="评价标准 Preset")] = None,
     kind: Annotated[str | None, typer.Option(help="队伍类别 Kind of team")] = None,
     neighbours: Annotated[str, typer.Option(help="邻市队伍 in, out")] = "in",
     day_type: Annotated[str | None, typer.Option(help="workday, restday")] = None,
@@ -33,6 +34,7 @@ def coverage(
     from riskmap.analysis.coverage_features import rows_of, table
     from riskmap.analysis.coverage_query import LayersQuery
     from riskmap.analysis.pictures import coverage_picture
+    from riskmap.analysis.preset_use import coverage_given
     from riskmap.analysis.service import AnalysisService
     from riskmap.analysis.stopwatch import Stopwatch
     from riskmap.catalog.registry import load_catalog
@@ -46,18 +48,17 @@ def coverage(
     if (day_type is None) != (hour is None):
         missing = "--hour" if hour is None else "--day-type"
         raise InputError("parameter.missing", parameter=missing)
-    query = LayersQuery(
-        layers=tuple(layer.split(",")) if layer else (),
-        minutes=minutes,
-        k=k,
-        kind=kind,
-        neighbours=neighbours,
-        when=None if day_type is None or hour is None else (day_type, hour),
-        limit=limit,
-    )
     with opened() as ready:
         graphs = Graphs(ready.settings.data_dir, ready.database)
         service = AnalysisService(ready.database, load_catalog(), graphs)
+        query = LayersQuery(
+            layers=tuple(layer.split(",")) if layer else (),
+            kind=kind,
+            neighbours=neighbours,
+            when=None if day_type is None or hour is None else (day_type, hour),
+            limit=limit,
+            **coverage_given(ready.database, preset, {"minutes": minutes, "k": k}),
+        )
         found = service.covered(query, Stopwatch())
         told = service.coverage_summary(found)
         rows = list(rows_of(found))
@@ -82,6 +83,8 @@ def _print(told: dict[str, Any]) -> None:
     for one in told["by_district"]:
         sums.add_row(one["name"] or one["code"] or "区划不明 no division", *_share(one))
     out.print(sums)
+    if told["preset"] is not None:
+        print_preset(told["preset"])
     people = told["population"]
     out.print(f"人口 People: {people['covered']:,} / {people['count']:,}")
     near, line = told["neighbours"], told["straight_line"]

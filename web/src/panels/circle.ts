@@ -89,6 +89,8 @@ function profile(name: string): string {
       return t('profile.emergency');
     case 'ordinary':
       return t('profile.ordinary');
+    case 'motorcycle':
+      return t('profile.motorcycle');
     case 'walk':
       return t('profile.walk');
     default:
