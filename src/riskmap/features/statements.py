@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -253,11 +253,12 @@ def revisions(layers: Iterable[Layer]) -> Select[Any]:
 
     One look into the index for each layer, however long the feed has grown.
     """
-    names = (
-        func.unnest(cast([layer.id for layer in layers], ARRAY(String)))
-        .table_valued("layer")
-        .render_derived()
-    )
+    return revisions_of([layer.id for layer in layers])
+
+
+def revisions_of(ids: Sequence[str]) -> Select[Any]:
+    """Return the statement of `revisions` for layers by their ids."""
+    names = func.unnest(cast(list(ids), ARRAY(String))).table_valued("layer").render_derived()
     last = (
         select(FEED.c.revision, FEED.c.at)
         .where(FEED.c.layer == names.c.layer, FEED.c.revision.is_not(None))
