@@ -51,7 +51,8 @@ def packed(result: bytes) -> bytes:
 def queue_job(
     session: WriteSession, process: str, inputs: Mapping[str, Any], response: str, actor: Actor
 ) -> str:
-    """Queue a process; return the job's name, which nobody can guess."""
+    """Queue a process; return the job's name, which nobody can guess. What is old is removed."""
+    sweep(session)
     name = uuid4()
     job_id = jobs.queue(
         session, KIND, {"job": str(name)}, actor=actor.name, request_id=actor.request_id
