@@ -123,16 +123,12 @@ def turn_search(
             continue
         node = edge_from[edge] if end == 0 else edge_to[edge]
         reached += _arrive(node, at, row, node_ms, node_source, node_touched, reached)
-        for arc in range(indptr[node], indptr[node + 1]):
-            sooner = at < ms[arc] or (at == ms[arc] and row < source[arc])
-            if sooner and cost_ms[arc] != UNREACHED and _allowed(
-                via, arc, node, twin, bound, banned, exits, u_turns
-            ):  # fmt: skip
-                if ms[arc] == UNREACHED:
-                    touched[count] = arc
-                    count += 1
-                queued += _queue(arc, ms[arc], at, shift, following, previous, bucket)
-                ms[arc], source[arc], parent[arc] = at, row, via
+        more, new = _go_on(
+            via, node, at, row, shift, indptr, cost_ms, twin, bound, banned, exits, u_turns, ms,
+            source, parent, following, previous, touched[count:], bucket,
+        )  # fmt: skip
+        queued += more
+        count += new
     while queued > 0:
         while bucket[current] < 0:
             current += 1
@@ -165,16 +161,12 @@ def turn_search(
             node = head[arc]
             if bound[arc]:
                 reached += _arrive(node, at, origin, node_ms, node_source, node_touched, reached)
-                for on in range(indptr[node], indptr[node + 1]):
-                    sooner = at < ms[on] or (at == ms[on] and origin < source[on])
-                    if sooner and cost_ms[on] != UNREACHED and _allowed(
-                        arc, on, node, twin, bound, banned, exits, u_turns
-                    ):  # fmt: skip
-                        if ms[on] == UNREACHED:
-                            touched[count] = on
-                            count += 1
-                        queued += _queue(on, ms[on], at, shift, following, previous, bucket)
-                        ms[on], source[on], parent[on] = at, origin, arc
+                more, new = _go_on(
+                    arc, node, at, origin, shift, indptr, cost_ms, twin, bound, banned, exits,
+                    u_turns, ms, source, parent, following, previous, touched[count:], bucket,
+                )  # fmt: skip
+                queued += more
+                count += new
                 continue
             first, second = arcs + node, arcs + nodes + node
             known = ms[first]
@@ -244,6 +236,49 @@ def _arrive(
         return 0
     touched[count] = node
     return 1
+
+
+@njit(cache=True, nogil=True)
+def _go_on(
+    via: Int,
+    node: Int,
+    at: Int,
+    origin: Int,
+    shift: Int,
+    indptr: Array,
+    cost_ms: Array,
+    twin: Array,
+    bound: Array,
+    banned: Array,
+    exits: Array,
+    u_turns: bool,
+    ms: Array,
+    source: Array,
+    parent: Array,
+    following: Array,
+    previous: Array,
+    touched: Array,
+    bucket: Array,
+) -> tuple[Int, Int]:
+    """Enter each road that one may enter after `via`, by a label of its own.
+
+    Returns
+    -------
+    queued, count : int
+        How many more labels are queued, and how many were added to ``touched``.
+    """
+    queued, count = 0, 0
+    for arc in range(indptr[node], indptr[node + 1]):
+        sooner = at < ms[arc] or (at == ms[arc] and origin < source[arc])
+        if sooner and cost_ms[arc] != UNREACHED and _allowed(
+            via, arc, node, twin, bound, banned, exits, u_turns
+        ):  # fmt: skip
+            if ms[arc] == UNREACHED:
+                touched[count] = arc
+                count += 1
+            queued += _queue(arc, ms[arc], at, shift, following, previous, bucket)
+            ms[arc], source[arc], parent[arc] = at, origin, via
+    return queued, count
 
 
 @njit(cache=True, nogil=True)
