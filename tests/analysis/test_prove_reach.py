@@ -233,6 +233,8 @@ def drawn_as_timed(city: City, count: int, places: int) -> None:
         roads = along(graph, np.unique(times.reached_edges().edge))
         at = times.at(roads)
         reached = np.flatnonzero(at != UNREACHED)
+        if not len(reached):
+            continue  # no road leads away from there
         tree = cKDTree(roads.xy[reached])
         # Around what is reached, and a little beyond.
         middle = roads.xy[chance.choice(reached, places)]
@@ -250,8 +252,9 @@ def drawn_as_timed(city: City, count: int, places: int) -> None:
                 ms = at[reached[rows]]
                 if inside[row_of]:
                     both[0] += 1
-                    # A pocket out of reach that is smaller than a cell is not drawn.
-                    short = np.maximum(0, walk - CELL_M - SAMPLE_M / 2)
+                    # A cell's centre, at most 100 m off, counts at its road's own time, and a spot
+                    # lies at most half a diagonal from a centre: smaller pockets are not drawn.
+                    short = np.maximum(0, walk - OFF_ROAD_MAX_M - 0.71 * CELL_M - SAMPLE_M / 2)
                     late = ms + short / WALK_MPS * 1000
                     assert ((short <= OFF_ROAD_MAX_M) & (late <= limit)).any(), (SEED, row, spot)
                 else:
