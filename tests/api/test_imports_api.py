@@ -641,8 +641,8 @@ def test_openapi_shows_the_form(served: Served) -> None:
 
 
 def test_other_routes_keep_their_small_limit(served: Served) -> None:
-    for path in ("/analysis/coverage", "/imports/1/cancel"):
+    for path in ("/analysis/presets", "/imports/1/cancel"):
         answer = served.client.post(path, content=b" " * 70_000, headers=served.headers("editor"))
         assert answer.status_code in (404, 413), path
-    answer = served.client.post("/analysis/coverage", content=b" " * 70_000)
+    answer = served.client.post("/analysis/presets", content=b" " * 70_000)
     assert answer.status_code == 413

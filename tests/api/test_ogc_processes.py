@@ -34,12 +34,21 @@ NO_PROCESS, NO_JOB, NOT_READY = (
 ASYNC = {"Prefer": "respond-async"}
 LON, LAT = place(2)
 CIRCLE = {"points": [[LON, LAT]], "minutes": [5, 10]}
+NEAREST = {"points": [[LON, LAT]], "layer": "geohazard-points", "k": 2}
 #: Inputs of every process, and the route that answers the same.
 ASKED: dict[str, tuple[dict[str, Any], tuple[str, str, Any]]] = {
     "response-circles": (CIRCLE, ("post", "/analysis/response-circles", CIRCLE)),
     "reach": (
         {"lon": LON, "lat": LAT, "routes": True, "need_people": 5},
         ("get", "/analysis/reach", {"lon": LON, "lat": LAT, "routes": "true", "need_people": 5}),
+    ),
+    "nearest": (
+        {"points": [[LON, LAT]], "layer": "geohazard-points", "k": 2},
+        (
+            "post",
+            "/analysis/nearest",
+            {"points": [[LON, LAT]], "layer": "geohazard-points", "k": 2},
+        ),
     ),
     "coverage": (
         {"layer": ["geohazard-points"], "minutes": 5},

@@ -265,7 +265,7 @@ def test_a_bad_body_is_a_problem(served: Served, body: bytes, parameter: str | N
 
 def test_a_body_that_is_too_large_is_not_read(served: Served) -> None:
     body = b'{"layer": [' + b" " * MAX_BODY_BYTES + b"]}"
-    answer = served.client.post("/analysis/coverage", content=body)
+    answer = served.client.post("/analysis/presets", content=body)
     assert answer.status_code == 413
     assert answer.headers["content-type"] == "application/problem+json"
 

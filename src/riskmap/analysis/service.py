@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from riskmap.analysis.anchors import MAX_SNAP_M
 from riskmap.analysis.circles import circle
 from riskmap.analysis.coverage import CoverageQuery
 from riskmap.analysis.coverage_layers import Found, LayersCoverage
@@ -14,25 +13,21 @@ from riskmap.analysis.coverage_rows import Progress
 from riskmap.analysis.coverage_told import summary
 from riskmap.analysis.covering import Covering
 from riskmap.analysis.ground import Ground
-from riskmap.analysis.polygons import bands
 from riskmap.analysis.reach import ReachQuery, reach
 from riskmap.analysis.reached import Keep
 from riskmap.analysis.response import COUNTED_ROLES, ResponseQuery
 from riskmap.analysis.scenario_compare import compare
 from riskmap.analysis.scenario_ground import ground_for
-from riskmap.analysis.search import search
 from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.analysis.surroundings import SurroundingsQuery, surroundings
+from riskmap.analysis.warm import warm_kernels
 from riskmap.catalog.registry import Catalog
 from riskmap.catalog.spec import Role
 from riskmap.crs.datum import Datum
 from riskmap.db.city import find_city
 from riskmap.db.sessions import Database
-from riskmap.roads.graph import build_graph
 from riskmap.roads.graphs import Graphs
 from riskmap.roads.load import profiles, roads_revision
-from riskmap.roads.snap import Snapper
-from riskmap.units import WEB_MERCATOR
 
 log = logging.getLogger("riskmap")
 
@@ -72,29 +67,8 @@ class AnalysisService:
             return {"revision": roads_revision(session), "profiles": profiles(session)}
 
     def warm_up(self) -> None:
-        """Compile the kernels and make the graphs ready, before the first caller waits.
-
-        The kernels are compiled on a network of one road, so that a service that starts empty
-        answers quickly once its roads are there.
-        """
-        graph = build_graph(
-            revision="warm-up",
-            profile="warm-up",
-            srid=WEB_MERCATOR,
-            edge_id=[1],
-            from_node=[1],
-            to_node=[2],
-            xy=[[0.0, 0.0], [100.0, 0.0]],
-            offsets=[0, 2],
-            length_m=[100.0],
-            forward_ms=[10_000],
-            backward_ms=[10_000],
-        )
-        start = Snapper(graph).snap(graph.xy[:1], MAX_SNAP_M)
-        for reverse in (False, True):
-            times = search(graph, start, [0], 60_000, reverse=reverse)
-            times.at(start)
-            bands(graph, times, [60_000])
+        """Make kernels, graphs and anchors ready, before the first caller waits."""
+        warm_kernels(self.ground.catalog.population)
         with self.ground.database.read() as session:
             city = find_city(session)
             roads = roads_revision(session)

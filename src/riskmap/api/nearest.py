@@ -9,12 +9,15 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from riskmap.analysis.nearest import MAX_K, MAX_STARTS, NearestQuery, nearest_features
+from riskmap.analysis.service import AnalysisService
 from riskmap.analysis.stopwatch import Stopwatch
 from riskmap.api.analysis import answer, read_city_datum
 from riskmap.api.circles import CircleBody, body_of, circle_query, one_of, table
 from riskmap.api.context import Context
 from riskmap.api.deps import Ctx, integer, number, parameters
+from riskmap.api.links import GEOJSON
 from riskmap.api.query import flag
+from riskmap.crs.datum import Datum
 from riskmap.errors import InputError, NotFoundError
 
 router = APIRouter(prefix="/analysis", tags=["analysis"])
@@ -89,9 +92,19 @@ def nearest_by_address(request: Request, ctx: Ctx) -> Response:
 
 
 def _answer(ctx: Context, body: NearestBody) -> Response:
-    datum = read_city_datum(ctx.analysis.ground, body.datum)
     form = one_of("f", body.f, ("geojson", "csv"))
-    layer = ctx.catalog.get(body.layer)
+    watch = Stopwatch()
+    found, datum = told(ctx.analysis, body, watch)
+    return table(found, watch) if form == "csv" else answer(found, GEOJSON, watch, datum)
+
+
+def told(
+    analysis: AnalysisService, body: NearestBody, watch: Stopwatch
+) -> tuple[dict[str, Any], Datum]:
+    """Answer a question; say in which datum the caller wants it."""
+    ground = analysis.ground
+    datum = read_city_datum(ground, body.datum)
+    layer = ground.catalog.get(body.layer)
     if layer is None:
         raise NotFoundError("response.layer", parameter="layer", value=body.layer[:60])
     given = {name: getattr(body, name) for name in _SHARED}
@@ -99,15 +112,11 @@ def _answer(ctx: Context, body: NearestBody) -> Response:
         given |= {name: given[name] or 0.0 for name in _PHASES}
     circle = CircleBody(**given, layer=body.from_layer, minutes=[body.minutes])
     query = NearestQuery(
-        circle=circle_query(ctx.analysis.ground, circle, datum),
+        circle=circle_query(ground, circle, datum),
         layer=layer,
         k=body.k,
         with_routes=body.geometry,
     )
-    watch = Stopwatch()
     with watch.stage("scenario"):
-        analysis = ctx.analysis.under(body.scenario, datum)
-    found = nearest_features(analysis.ground, query, watch)
-    if form == "csv":
-        return table(found, watch)
-    return answer(found, "application/geo+json", watch, datum)
+        ground = analysis.under(body.scenario, datum).ground
+    return nearest_features(ground, query, watch), datum

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from riskmap import __version__
 from riskmap.analysis.service import AnalysisService
 from riskmap.analysis.stopwatch import Stopwatch
-from riskmap.api import circles, coverage, reach, scenarios, surroundings
+from riskmap.api import circles, coverage, nearest, reach, scenarios, surroundings
 from riskmap.api.links import GEOJSON, JSON
 from riskmap.api.openapi_convert import to_30
 from riskmap.crs.datum import Datum, move_answer
@@ -131,6 +131,7 @@ PROCESSES: Final = {
     for one in (
         Process("response-circles", circles.CircleBody, circles.told, GEOJSON, frozenset({"f"})),
         Process("reach", reach.ReachBody, reach.told),
+        Process("nearest", nearest.NearestBody, nearest.told, GEOJSON, frozenset({"f"})),
         Process("coverage", coverage.CoverageAskedBody, coverage.told),
         Process("surroundings", surroundings.SurroundingsBody, surroundings.told),
         Process("compare-scenario", scenarios.CompareAnyBody, scenarios.told),

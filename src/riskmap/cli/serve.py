@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -78,12 +79,18 @@ def serve(
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
+            # What was imported stays: it need not be looked through again and again.
+            gc.freeze()
+            gc.enable()
             if self.started:
                 tell("serve.ready", address=address)
 
     given = {"RISKMAP_HOST": host, "RISKMAP_PORT": port, "RISKMAP_WORKERS": workers}
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
     settings = load_settings()
+    if settings.workers == 1:
+        # Looking for garbage among what is imported, where there is none, takes 0.4 s of a start.
+        gc.disable()
     signal.signal(signal.SIGTERM, _stop)
     bound = _listen(settings)
     shown, number = bound.getsockname()[:2]
