@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import text
 
 from api_help import Served, eventually, listening, serving
-from riskmap.api import uploads
+from riskmap.api import scenarios, uploads
 from riskmap.api.uploads import MIB
 from riskmap.app import create_app
 from riskmap.db.cluster import Cluster
@@ -641,8 +641,9 @@ def test_openapi_shows_the_form(served: Served) -> None:
 
 
 def test_other_routes_keep_their_small_limit(served: Served) -> None:
-    for path in ("/analysis/presets", "/imports/1/cancel"):
-        answer = served.client.post(path, content=b" " * 70_000, headers=served.headers("editor"))
+    too_long = b" " * (scenarios.MAX_BODY_BYTES + 1)
+    for path in ("/analysis/coverage", "/imports/1/cancel"):
+        answer = served.client.post(path, content=too_long, headers=served.headers("editor"))
         assert answer.status_code in (404, 413), path
-    answer = served.client.post("/analysis/presets", content=b" " * 70_000)
+    answer = served.client.post("/analysis/coverage", content=too_long)
     assert answer.status_code == 413

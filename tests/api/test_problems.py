@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.testclient import TestClient
 
 from api_help import Served, serving
-from riskmap.app import MAX_BODY_BYTES, create_app
+from riskmap.api import scenarios
+from riskmap.app import create_app
 from riskmap.db.cluster import Cluster
 from riskmap.db.sessions import Actor
 from riskmap.features import extents, read
@@ -264,8 +265,8 @@ def test_a_bad_body_is_a_problem(served: Served, body: bytes, parameter: str | N
 
 
 def test_a_body_that_is_too_large_is_not_read(served: Served) -> None:
-    body = b'{"layer": [' + b" " * MAX_BODY_BYTES + b"]}"
-    answer = served.client.post("/analysis/presets", content=body)
+    body = b'{"layer": [' + b" " * scenarios.MAX_BODY_BYTES + b"]}"
+    answer = served.client.post("/analysis/coverage", content=body)
     assert answer.status_code == 413
     assert answer.headers["content-type"] == "application/problem+json"
 
