@@ -120,13 +120,25 @@ def coverage_picture(ground: Ground, answer: Answer, rows: Sequence[Mapping[str,
         ]
         for inside in (True, False)
     }
+    # Shelters have no level: a mark of "not assessed" would say that they should.
+    assessed = any(row["risk_level"] is not None for row in rows)
     total, missed = answer["total"], answer["uncovered_people"]["sum"]
     minutes = f"{answer['minutes']:g}"
     return draw(
         Text(f"{minutes} 分钟覆盖", f"Coverage within {minutes} minutes"),
         [
-            Shapes(features=places[True], look="points", label=Text("已覆盖", "Covered")),
-            Shapes(features=places[False], look="uncovered", label=Text("未覆盖", "Missed")),
+            Shapes(
+                features=places[True],
+                look="points",
+                by_risk_level=assessed,
+                label=Text("已覆盖", "Covered"),
+            ),
+            Shapes(
+                features=places[False],
+                look="uncovered",
+                by_risk_level=assessed,
+                label=Text("未覆盖", "Missed"),
+            ),
         ],
         roads=background(ground, box_of([*places[True], *places[False]])),
         notes=[
