@@ -17,8 +17,8 @@ from shapely.geometry.base import BaseGeometry
 from riskmap.units import Bbox
 
 _GEOD: Final = Geod(ellps="WGS84")
-# What a box has at least, so that one point alone is a map and not a division by zero.
-_LEAST_M: Final = 200.0
+# What a box has at least: one point alone is drawn with the quarter around it.
+_LEAST_M: Final = 3000.0
 _MARGIN: Final = 0.06
 Floats = npt.NDArray[np.float64]
 

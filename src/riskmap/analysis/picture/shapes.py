@@ -115,7 +115,7 @@ def roads_in(network: Network, box: Bbox | None) -> Roads:
     local = network.to_local(corners)
     # A window is as much as half again as wide as what it must hold.
     low, high = local.min(axis=0), local.max(axis=0)
-    room = (high - low).max() * 0.6 + 200
+    room = (high - low).max() * 0.6 + 2500
     first, last = graph.offsets[:-1], graph.offsets[1:]
     inside = np.ones(graph.edge_count, dtype=bool)
     for axis in (0, 1):
